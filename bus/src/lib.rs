@@ -1,0 +1,172 @@
+//! Frames out, frames in.
+//!
+//! Collector and consumer know only the traits of this page; [`kafka`] is the only module that knows Kafka.
+//! A second bus (segments on the local disk) is to stand beside it.
+//!
+//! A *stream* is one partition of one topic: frames in it have consecutive-or-growing offsets and keep their order.
+
+pub mod kafka;
+
+use std::time::Duration;
+
+/// Errors of the bus, in words for the operator.
+#[derive(Debug, thiserror::Error)]
+pub enum BusError {
+    /// The bus refuses its configuration or a request for good.
+    #[error("{0}")]
+    Refused(String),
+    /// The bus cannot be reached now; trying again may help.
+    #[error("{0}")]
+    Unreachable(String),
+}
+
+/// What a topic carries.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Topic {
+    Syslog,
+    Netflow,
+    Radius,
+    /// Messages that could not be decoded, with the reason.
+    DeadLetter,
+}
+
+impl Topic {
+    /// The topics that carry frames.
+    pub const FRAMES: [Self; 3] = [Self::Syslog, Self::Netflow, Self::Radius];
+
+    /// `syslog`, `netflow`, `radius` or `dead-letter`; the topic's name on the bus is `<prefix>.<this>`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Syslog => "syslog",
+            Self::Netflow => "netflow",
+            Self::Radius => "radius",
+            Self::DeadLetter => "dead-letter",
+        }
+    }
+}
+
+impl From<wire::frame::PayloadKind> for Topic {
+    fn from(kind: wire::frame::PayloadKind) -> Self {
+        match kind {
+            wire::frame::PayloadKind::Syslog => Self::Syslog,
+            wire::frame::PayloadKind::Netflow => Self::Netflow,
+            wire::frame::PayloadKind::Radius => Self::Radius,
+        }
+    }
+}
+
+/// One partition of one topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Stream {
+    pub topic: Topic,
+    pub partition: i32,
+}
+
+/// Counters of a sender; they only grow.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SendCounts {
+    pub acknowledged_frames: u64,
+    pub acknowledged_datagrams: u64,
+    pub acknowledged_bytes: u64,
+    /// Given up for good (refused by the bus).
+    pub failed_frames: u64,
+    pub failed_datagrams: u64,
+    /// Handed over and neither acknowledged nor given up.
+    pub in_flight_frames: u64,
+}
+
+/// The sender's memory is full: the caller keeps the record and tries again later.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueFull;
+
+/// Frames out. Shared between threads.
+pub trait FrameSender: Send + Sync {
+    /// Takes a copy of a frame of `datagrams` datagrams. Does not block.
+    ///
+    /// # Errors
+    /// [`QueueFull`] while the bus does not keep up: nothing was taken.
+    fn send(&self, stream: Stream, frame: &[u8], datagrams: u32) -> Result<(), QueueFull>;
+
+    /// Waits until everything handed over is acknowledged or given up, at most `timeout`. True if nothing is left.
+    fn flush(&self, timeout: Duration) -> bool;
+
+    fn counts(&self) -> SendCounts;
+
+    /// Whether the bus answered last time; for logs and metrics.
+    fn is_up(&self) -> bool;
+}
+
+/// A message that could not be decoded.
+#[derive(Clone, Copy, Debug)]
+pub struct DeadLetter<'a> {
+    /// Where the frame of the message is.
+    pub stream: Stream,
+    pub offset: i64,
+    /// Position of the datagram in its frame.
+    pub index: u32,
+    pub exporter: std::net::IpAddr,
+    pub received_ns: u64,
+    /// Stable word, as `decode::DecodeError::name` gives it.
+    pub reason: &'a str,
+    pub payload: &'a [u8],
+}
+
+/// Dead letters out. Delivered at least once; (stream, offset, index) tells repeats apart.
+pub trait DeadLetterSender: Send {
+    /// Takes a copy. May block while the bus's memory is full, at most `timeout`.
+    fn send(&mut self, letter: &DeadLetter<'_>, timeout: Duration) -> Result<(), BusError>;
+
+    /// Waits until all are acknowledged.
+    fn flush(&mut self, timeout: Duration) -> Result<(), BusError>;
+}
+
+/// A change in the streams that a receiver owns. Eager: `Assigned` names all of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ownership {
+    /// These are yours now; say where to start with [`FrameReceiver::start`].
+    Assigned(Vec<Stream>),
+    /// These are yours no longer. Frames of them that are not yet committed will be read by somebody else.
+    Revoked(Vec<Stream>),
+}
+
+/// What a receiver has for its worker.
+pub trait Handler {
+    /// A frame, in place: valid during the call.
+    fn frame(&mut self, stream: Stream, offset: i64, record: &[u8]);
+    /// Called before [`FrameReceiver::poll`] returns; see there.
+    fn ownership(&mut self, change: Ownership);
+}
+
+/// Frames in. Owned by one worker thread.
+pub trait FrameReceiver: Send {
+    /// Waits for frames or a change of ownership, at most `timeout`, and gives what there is to `handler`
+    /// (some frames, not an endless run of them).
+    ///
+    /// After `Ownership::Assigned` no frame comes before [`Self::start`]. `Ownership::Revoked` is called before the
+    /// streams are given to somebody else: the handler may still commit what it has.
+    fn poll(&mut self, timeout: Duration, handler: &mut dyn Handler) -> Result<(), BusError>;
+
+    /// Reads the given streams from the given offsets on (-1: the earliest there is). Also used to go back after a failed commit.
+    fn start(&mut self, from: &[(Stream, i64)]) -> Result<(), BusError>;
+
+    /// Stops and starts delivery of all owned streams, while the worker cannot take more.
+    fn pause(&mut self, paused: bool) -> Result<(), BusError>;
+
+    /// Tells the bus, for monitors only, that everything below these offsets is done.
+    fn publish_positions(&mut self, next: &[(Stream, i64)]);
+
+    /// Leaves the group in an orderly way.
+    fn close(&mut self);
+}
+
+/// Spreads exporters over partitions: FNV-1a of the 16 octets of the address, so that every collector agrees.
+pub fn partition_of(exporter: std::net::IpAddr, partitions: u16) -> i32 {
+    let octets = match exporter {
+        std::net::IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+        std::net::IpAddr::V6(v6) => v6.octets(),
+    };
+    let hash = octets.iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, &octet| {
+        (hash ^ u64::from(octet)).wrapping_mul(0x0000_0100_0000_01b3)
+    });
+    ((hash ^ (hash >> 32)) % u64::from(partitions.max(1))) as i32
+}

@@ -1,0 +1,407 @@
+//! The one configuration file of all natrail programs (TOML).
+//!
+//! Unknown keys are refused. The doc comment of a field is its manual.
+
+use std::net::{IpAddr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use ipnet::IpNet;
+use serde::Deserialize;
+
+/// Where the configuration is looked for when none is named.
+pub const DEFAULT_PATH: &str = "/etc/natrail/natrail.toml";
+
+/// Why a configuration cannot be used.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    /// cannot read the configuration file
+    #[error("cannot read configuration {path}: {source}")]
+    Read { path: PathBuf, source: std::io::Error },
+    /// not TOML, an unknown key, or a value of the wrong type
+    #[error("configuration {path}: {source}")]
+    Parse { path: PathBuf, source: Box<toml::de::Error> },
+    /// readable, but its values do not make sense together
+    #[error("configuration {path}:\n  - {}", problems.join("\n  - "))]
+    Invalid { path: PathBuf, problems: Vec<String> },
+}
+
+/// The whole configuration.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Where frames go to and come from.
+    #[serde(default)]
+    pub bus: Bus,
+    /// The collector. Only `natrail-collector` needs it.
+    pub collector: Option<Collector>,
+    /// Who may send. Everybody else is dropped and counted.
+    #[serde(default)]
+    pub exporters: Exporters,
+    /// The consumer.
+    #[serde(default)]
+    pub consumer: Consumer,
+    /// The database.
+    #[serde(default)]
+    pub database: Database,
+}
+
+/// `[bus]`: where frames go to and come from.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Bus {
+    /// Kafka bootstrap servers, `host:port[,host:port]`. The environment's `NATRAIL_KAFKA` wins over it.
+    pub brokers: String,
+    /// Topics are `<prefix>.syslog`, `<prefix>.netflow`, `<prefix>.radius`, `<prefix>.dead-letter`.
+    pub topic_prefix: String,
+    /// Partitions that a topic gets when natrail creates it. Exporters are spread over them.
+    pub partitions: u16,
+    /// Copies of each partition that a topic gets when natrail creates it.
+    pub replication: u16,
+    /// `zstd`, `lz4` or `none`.
+    pub compression: Compression,
+    /// Memory for frames that Kafka has not acknowledged, in MiB. When it is full, datagrams are dropped and counted.
+    pub queue_mib: u32,
+}
+
+impl Default for Bus {
+    fn default() -> Self {
+        Self {
+            brokers: "127.0.0.1:9092".into(),
+            topic_prefix: "natrail".into(),
+            partitions: 4,
+            replication: 1,
+            compression: Compression::Lz4,
+            queue_mib: 256,
+        }
+    }
+}
+
+/// How frames are compressed on the bus.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    Zstd,
+    Lz4,
+    None,
+}
+
+/// `[collector]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Collector {
+    /// CPU numbers; each gets one pinned thread with sockets of its own.
+    pub cores: Vec<usize>,
+    /// Addresses to receive on.
+    #[serde(rename = "listener")]
+    pub listeners: Vec<Listener>,
+    /// The filter in the kernel. Without it, the allow-list is applied in user space.
+    pub xdp: Option<Xdp>,
+    /// A frame is closed when it has this many octets …
+    #[serde(default = "default_frame_bytes")]
+    pub frame_bytes: usize,
+    /// … or when its first datagram is this old.
+    #[serde(default = "default_frame_age_ms")]
+    pub frame_age_ms: u64,
+    /// Receive buffer of each socket, in octets (SO_RCVBUFFORCE, so net.core.rmem_max does not limit it).
+    #[serde(default = "default_socket_buffer_bytes")]
+    pub socket_buffer_bytes: usize,
+    /// Provided buffers of each thread's io_uring, a power of two.
+    #[serde(default = "default_ring_buffers")]
+    pub ring_buffers: u16,
+    /// Largest datagram that is taken whole; longer ones are cut, marked and counted.
+    #[serde(default = "default_datagram_bytes_max")]
+    pub datagram_bytes_max: usize,
+    /// Prometheus metrics over HTTP on this address; none if absent.
+    pub metrics: Option<SocketAddr>,
+}
+
+fn default_frame_bytes() -> usize {
+    512 * 1024
+}
+fn default_frame_age_ms() -> u64 {
+    100
+}
+fn default_socket_buffer_bytes() -> usize {
+    16 * 1024 * 1024
+}
+fn default_ring_buffers() -> u16 {
+    512
+}
+fn default_datagram_bytes_max() -> usize {
+    65_535
+}
+
+/// `[[collector.listener]]`: one address to receive on.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Listener {
+    /// `syslog`. (`netflow` and `radius` frames are kept on the bus, but nothing decodes them yet.)
+    pub kind: ListenerKind,
+    /// Address and port, `0.0.0.0:514` or `[::]:514`. `[::]` takes IPv6 only; write both to have both.
+    pub address: SocketAddr,
+}
+
+/// What a listener receives.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Hash)]
+#[serde(rename_all = "lowercase")]
+pub enum ListenerKind {
+    Syslog,
+    Netflow,
+    Radius,
+}
+
+/// `[collector.xdp]`: the filter in the kernel.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Xdp {
+    /// Network interfaces that datagrams come in on.
+    pub interfaces: Vec<String>,
+    /// `native` (in the driver) or `generic` (after the kernel has made a socket buffer: slower, for tests and poor drivers).
+    /// Never falls back from one to the other by itself.
+    #[serde(default)]
+    pub mode: XdpMode,
+}
+
+/// Where the XDP program runs.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum XdpMode {
+    #[default]
+    Native,
+    Generic,
+}
+
+/// `[exporters]`: who may send, and how what they send is read.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exporters {
+    /// Takes datagrams from everybody. Must be said; the default is to take only from those listed.
+    #[serde(default)]
+    pub allow_all: bool,
+    /// The exporters. The longest prefix that holds an address counts.
+    #[serde(default, rename = "exporter")]
+    pub list: Vec<Exporter>,
+}
+
+/// `[[exporters.exporter]]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Exporter {
+    /// An address, or a prefix such as `192.0.2.0/24`.
+    #[serde(deserialize_with = "address_or_prefix")]
+    pub address: IpNet,
+    /// Name for reports; the address if absent.
+    pub name: Option<String>,
+    /// Format of its messages: `auto`, or one that `natrail decode --help` lists.
+    #[serde(default, deserialize_with = "profile")]
+    pub profile: decode::Profile,
+}
+
+fn address_or_prefix<'de, D: serde::Deserializer<'de>>(from: D) -> Result<IpNet, D::Error> {
+    let text = String::deserialize(from)?;
+    let net: Result<IpNet, _> = text.parse();
+    net.or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
+        .map_err(|_| serde::de::Error::custom(format!("{text:?} is neither an address nor a prefix such as 192.0.2.0/24")))
+}
+
+fn profile<'de, D: serde::Deserializer<'de>>(from: D) -> Result<decode::Profile, D::Error> {
+    String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+}
+
+impl Exporters {
+    /// The entry whose prefix holds `address`, the longest first.
+    pub fn find(&self, address: IpAddr) -> Option<&Exporter> {
+        self.list
+            .iter()
+            .filter(|exporter| exporter.address.contains(&address))
+            .max_by_key(|exporter| exporter.address.prefix_len())
+    }
+
+    /// Whether datagrams from `address` are taken.
+    pub fn allows(&self, address: IpAddr) -> bool {
+        self.allow_all || self.find(address).is_some()
+    }
+}
+
+/// `[consumer]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Consumer {
+    /// CPU numbers; each gets one pinned worker with partitions and two database connections of its own.
+    pub cores: Vec<usize>,
+    /// Kafka consumer group.
+    pub group: String,
+    /// A batch is written when it has this many rows …
+    pub batch_rows: usize,
+    /// … or when its first row is this old.
+    pub batch_age_ms: u64,
+    /// A device time further back than this is kept, but the receive time is used as the event's time. In days.
+    pub device_time_past_max_days: u32,
+    /// The same for a device time in the future. In seconds.
+    pub device_time_future_max_s: u32,
+    /// Prometheus metrics over HTTP on this address; none if absent.
+    pub metrics: Option<SocketAddr>,
+}
+
+impl Default for Consumer {
+    fn default() -> Self {
+        Self {
+            cores: vec![0],
+            group: "natrail".into(),
+            batch_rows: 100_000,
+            batch_age_ms: 500,
+            device_time_past_max_days: 3660,
+            device_time_future_max_s: 86_400,
+            metrics: None,
+        }
+    }
+}
+
+/// `[database]`.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Database {
+    /// Connection string, `postgresql://user@host:port/name`. The environment's `NATRAIL_DATABASE_URL` wins over it.
+    pub url: String,
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Self { url: "postgresql://natrail@127.0.0.1:5432/natrail".into() }
+    }
+}
+
+impl Config {
+    /// Reads and validates the file. Environment variables that are set take the place of the file's values.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path)
+            .map_err(|source| ConfigError::Read { path: path.into(), source })?;
+        let mut config = Self::parse(&text, path)?;
+        config.take_environment();
+        Ok(config)
+    }
+
+    /// Reads and validates TOML text; `path` is for messages.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
+        let config: Self = toml::from_str(text)
+            .map_err(|source| ConfigError::Parse { path: path.into(), source: Box::new(source) })?;
+        let problems = config.problems();
+        if problems.is_empty() { Ok(config) } else { Err(ConfigError::Invalid { path: path.into(), problems }) }
+    }
+
+    /// `NATRAIL_KAFKA` and `NATRAIL_DATABASE_URL` name other servers than the file.
+    pub fn take_environment(&mut self) {
+        let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
+        if let Some(brokers) = set("NATRAIL_KAFKA") {
+            self.bus.brokers = brokers;
+        }
+        if let Some(url) = set("NATRAIL_DATABASE_URL") {
+            self.database.url = url;
+        }
+    }
+
+    /// What is wrong with the values, in words for the operator. Touches nothing outside.
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut check = |ok: bool, problem: &str| {
+            if !ok {
+                problems.push(problem.to_owned());
+            }
+        };
+        check(self.bus.partitions > 0, "bus.partitions must be at least 1");
+        check(self.bus.replication > 0, "bus.replication must be at least 1");
+        check(self.bus.queue_mib >= 8, "bus.queue_mib must be at least 8");
+        check(
+            !self.bus.topic_prefix.is_empty()
+                && self.bus.topic_prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)),
+            "bus.topic_prefix may hold letters, digits, '.', '_' and '-', and must not be empty",
+        );
+        check(!self.consumer.cores.is_empty(), "consumer.cores must name at least one CPU");
+        check(
+            (1..=1_000_000).contains(&self.consumer.batch_rows),
+            "consumer.batch_rows must be from 1 to 1000000",
+        );
+        check(
+            (10..=60_000).contains(&self.consumer.batch_age_ms),
+            "consumer.batch_age_ms must be from 10 to 60000",
+        );
+        check(
+            self.exporters.allow_all || !self.exporters.list.is_empty(),
+            "no exporter may send: list some under [[exporters.exporter]], or set exporters.allow_all = true",
+        );
+        if let Some(collector) = &self.collector {
+            check(!collector.cores.is_empty(), "collector.cores must name at least one CPU");
+            check(!collector.listeners.is_empty(), "collector needs at least one [[collector.listener]]");
+            check(
+                (66_000..=1_000_000).contains(&collector.frame_bytes),
+                "collector.frame_bytes must be from 66000 to 1000000",
+            );
+            check(
+                (1..=10_000).contains(&collector.frame_age_ms),
+                "collector.frame_age_ms must be from 1 to 10000",
+            );
+            check(
+                collector.ring_buffers.is_power_of_two() && (8..=32768).contains(&collector.ring_buffers),
+                "collector.ring_buffers must be a power of two from 8 to 32768",
+            );
+            check(
+                (512..=65_535).contains(&collector.datagram_bytes_max),
+                "collector.datagram_bytes_max must be from 512 to 65535",
+            );
+            check(
+                collector.xdp.as_ref().is_none_or(|xdp| !xdp.interfaces.is_empty()),
+                "collector.xdp.interfaces must name at least one interface",
+            );
+            let mut addresses: Vec<_> = collector.listeners.iter().map(|l| l.address).collect();
+            addresses.sort();
+            addresses.dedup();
+            check(
+                addresses.len() == collector.listeners.len(),
+                "two [[collector.listener]] have the same address",
+            );
+        }
+        problems
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        Config::parse(text, Path::new("test.toml"))
+    }
+
+    #[test]
+    fn the_longest_prefix_counts() {
+        let config = parse(
+            r#"
+            [[exporters.exporter]]
+            address = "192.0.2.0/24"
+            [[exporters.exporter]]
+            address = "192.0.2.7"
+            name = "cgn7"
+            profile = "nfware"
+            "#,
+        )
+        .expect("valid");
+        let find = |text: &str| config.exporters.find(text.parse().expect("address"));
+        assert_eq!(find("192.0.2.7").and_then(|e| e.name.as_deref()), Some("cgn7"));
+        assert_eq!(find("192.0.2.8").map(|e| e.profile), Some(decode::Profile::Auto));
+        assert!(find("192.0.3.1").is_none() && !config.exporters.allows(IpAddr::from([192, 0, 3, 1])));
+    }
+
+    #[test]
+    fn mistakes_are_named() {
+        for (text, word) in [
+            ("[bus]\nbrokerz = \"x\"", "brokerz"),
+            ("[exporters]\nallow_all = true\n[bus]\npartitions = 0", "bus.partitions"),
+            ("", "allow_all"),
+            ("[[exporters.exporter]]\naddress = \"300.1.1.1\"", "300.1.1.1"),
+            ("[[exporters.exporter]]\naddress = \"10.0.0.1\"\nprofile = \"acme\"", "acme"),
+        ] {
+            let error = parse(text).expect_err(text).to_string();
+            assert!(error.contains(word), "{error}");
+        }
+    }
+}

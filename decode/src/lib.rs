@@ -1,0 +1,12 @@
+//! Bytes to NAT events, without I/O and without allocation per record.
+//!
+//! - [`profile`]: the table of formats, and how one is chosen;
+//! - [`outcome`]: what becomes of a message: events, nothing worth keeping, or an error with its reason;
+//! - [`syslog`]: framing (RFC 3164, RFC 5424) and one module per vendor.
+
+pub mod outcome;
+pub mod profile;
+pub mod syslog;
+
+pub use outcome::{DecodeError, Ignored, Outcome};
+pub use profile::Profile;

@@ -1,0 +1,135 @@
+//! What becomes of a message.
+
+use std::fmt;
+
+/// What a message was, apart from the events that it yielded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// So many events went to the sink.
+    Events(u32),
+    /// Known and whole, but no mapping: counted, not kept.
+    Ignored(Ignored),
+}
+
+/// Why a known message is no mapping. `Copy`: it indexes a counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Ignored {
+    /// The translated tuple equals the original one.
+    NotTranslated,
+    /// Pool, port, quota or table exhaustion, thresholds.
+    ResourceAlarm,
+    /// A message of the vendor that is about something else (denied sessions, rule matches, …).
+    NotAMapping,
+}
+
+impl Ignored {
+    /// All reasons, in the order of their numbers.
+    pub const ALL: [Self; 3] = [Self::NotTranslated, Self::ResourceAlarm, Self::NotAMapping];
+
+    /// Stable word for metrics.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::NotTranslated => "not_translated",
+            Self::ResourceAlarm => "resource_alarm",
+            Self::NotAMapping => "not_a_mapping",
+        }
+    }
+}
+
+/// Why a message yields no event though it may be one: it becomes a dead letter. `Copy`: it indexes a counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum DecodeError {
+    /// Nothing but blanks, NUL, CR or LF.
+    Empty,
+    /// Longer than [`crate::syslog::MAX_LINE_BYTES`].
+    TooLong,
+    /// The collector's receive buffer cut it.
+    TruncatedOnReceive,
+    /// Not UTF-8 (RFC 5424 section 6.4).
+    NotUtf8,
+    /// No format of the profile claims it.
+    UnknownFormat,
+    /// Of a known format, but it ends too early.
+    Truncated,
+    /// Of a known format, but not its grammar.
+    Malformed,
+    /// An address that is none, or is unspecified.
+    BadAddress,
+    /// A port above 65,535, or no number.
+    BadPort,
+    /// A port range that ends before it starts.
+    BadRange,
+    /// A protocol number above 255.
+    BadProtocol,
+    /// An event's own time that is no time.
+    BadTime,
+    /// A field that the event must have is absent.
+    MissingField,
+    /// No decoder for this kind of payload in this version.
+    NoDecoder,
+}
+
+impl DecodeError {
+    /// All reasons, in the order of their numbers.
+    pub const ALL: [Self; 14] = [
+        Self::Empty,
+        Self::TooLong,
+        Self::TruncatedOnReceive,
+        Self::NotUtf8,
+        Self::UnknownFormat,
+        Self::Truncated,
+        Self::Malformed,
+        Self::BadAddress,
+        Self::BadPort,
+        Self::BadRange,
+        Self::BadProtocol,
+        Self::BadTime,
+        Self::MissingField,
+        Self::NoDecoder,
+    ];
+
+    /// Stable word for metrics and dead letters.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Empty => "empty",
+            Self::TooLong => "too_long",
+            Self::TruncatedOnReceive => "truncated_on_receive",
+            Self::NotUtf8 => "not_utf8",
+            Self::UnknownFormat => "unknown_format",
+            Self::Truncated => "truncated",
+            Self::Malformed => "malformed",
+            Self::BadAddress => "bad_address",
+            Self::BadPort => "bad_port",
+            Self::BadRange => "bad_range",
+            Self::BadProtocol => "bad_protocol",
+            Self::BadTime => "bad_time",
+            Self::MissingField => "missing_field",
+            Self::NoDecoder => "no_decoder",
+        }
+    }
+}
+
+impl fmt::Display for DecodeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "empty message",
+            Self::TooLong => "message too long",
+            Self::TruncatedOnReceive => "cut off by the receive buffer",
+            Self::NotUtf8 => "not UTF-8",
+            Self::UnknownFormat => "unknown format",
+            Self::Truncated => "message ends too early",
+            Self::Malformed => "not the grammar of its format",
+            Self::BadAddress => "not an address",
+            Self::BadPort => "not a port",
+            Self::BadRange => "not a port range",
+            Self::BadProtocol => "not a protocol number",
+            Self::BadTime => "not a time",
+            Self::MissingField => "a required field is missing",
+            Self::NoDecoder => "no decoder for this kind of payload",
+        })
+    }
+}
+
+impl std::error::Error for DecodeError {}
