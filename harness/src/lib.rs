@@ -1,0 +1,26 @@
+//! What end-to-end tests, benchmarks and the demo stand on. All of it real: kernel, Kafka, PostgreSQL, processes.
+//!
+//! - [`services`]: where Kafka and PostgreSQL are
+//! - [`netns`]: network namespaces, and veth pairs between them
+//! - [`relay`]: TCP from inside a namespace to outside, which can be cut
+//! - [`process`]: programs that are signalled, waited for, and never left behind
+//! - [`kafka`]: what the broker itself says about topics
+//! - [`metrics`]: Prometheus metrics of a running program
+//! - [`binaries`]: the three programs, built
+//! - [`topics`]: a name for the topics of one test
+//! - `database` (feature `database`): a database for one test
+
+pub mod binaries;
+#[cfg(feature = "database")]
+pub mod database;
+pub mod kafka;
+pub mod metrics;
+pub mod netns;
+pub mod process;
+pub mod relay;
+pub mod services;
+pub mod topics;
+mod wait;
+
+pub use services::services;
+pub use wait::wait_until;
