@@ -2,11 +2,17 @@
 //!
 //! - [`profile`]: the table of formats, and how one is chosen;
 //! - [`outcome`]: what becomes of a message: events, nothing worth keeping, or an error with its reason;
-//! - [`syslog`]: framing (RFC 3164, RFC 5424) and one module per vendor.
+//! - [`syslog`]: framing (RFC 3164, RFC 5424) and one module per vendor;
+//! - `bytes`, `address`, `time`: the fixed-layout readers that the grammars share.
 
+#![forbid(unsafe_code)]
+
+mod address;
+mod bytes;
 pub mod outcome;
 pub mod profile;
 pub mod syslog;
+mod time;
 
 pub use outcome::{DecodeError, Ignored, Outcome};
 pub use profile::Profile;

@@ -39,9 +39,12 @@ impl FromStr for Profile {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
-        Self::ALL.into_iter().find(|profile| profile.name() == text).ok_or_else(|| {
-            let names: Vec<_> = Self::ALL.iter().map(|profile| profile.name()).collect();
-            format!("unknown profile {text:?}; known are {}", names.join(", "))
-        })
+        Self::ALL
+            .into_iter()
+            .find(|profile| profile.name() == text)
+            .ok_or_else(|| {
+                let names: Vec<_> = Self::ALL.iter().map(|profile| profile.name()).collect();
+                format!("unknown profile {text:?}; known are {}", names.join(", "))
+            })
     }
 }

@@ -1,0 +1,158 @@
+//! IPv4 and IPv6 addresses as text.
+
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
+
+use wide::u8x16;
+
+use crate::DecodeError;
+
+/// Longest IPv6 text: eight groups, the last two as a dotted quad.
+const IPV6_TEXT_MAX: usize = 45;
+
+/// Octets that [`ipv4`] looks at: 15 of an address, the one behind it, and 4 for whole loads.
+const WINDOW: usize = 20;
+
+/// Reads the dotted quad at the begin of `bytes`: address and length.
+///
+/// An octet with a leading zero is refused: some read it as octal. What follows is for the caller to judge.
+#[inline]
+pub(crate) fn ipv4(bytes: &[u8]) -> Option<(Ipv4Addr, usize)> {
+    if let Some(window) = bytes.first_chunk::<WINDOW>() {
+        return ipv4_in(window);
+    }
+    let mut window = [0; WINDOW];
+    window[..bytes.len()].copy_from_slice(bytes);
+    ipv4_in(&window)
+}
+
+/// [`ipv4`] without a branch per digit: the ends of the four octets come from one mask of non-digits, and each
+/// octet is then a shifted load, whose bounds follow from its number of digits. With a branch per digit the
+/// processor would have to guess the number of digits, which is random.
+#[inline]
+fn ipv4_in(window: &[u8; WINDOW]) -> Option<(Ipv4Addr, usize)> {
+    let mut ends = non_digit_bits(window);
+    let mut start = 0;
+    let mut wrong = 0;
+    let mut address = 0;
+    for last in [false, false, false, true] {
+        if last && ends == 0 {
+            return None;
+        }
+        // The 17th bit stands for "none"; `OCTETS` refuses what comes of it. The masks below only spare checks.
+        let end = (ends | 1 << 16).trailing_zeros();
+        ends &= ends.wrapping_sub(1);
+        let digits = end.wrapping_sub(start) & 15;
+        let at = (start & 15) as usize;
+        let word = u32::from_be_bytes([window[at], window[at + 1], window[at + 2], window[at + 3]]);
+        let number = (word & 0x0f0f_0f0f) >> (0_u32.wrapping_sub(8 * digits) & 31);
+        let (least, span) = OCTETS[digits as usize];
+        wrong |= u32::from(number.wrapping_sub(least) > span);
+        if !last {
+            wrong |= u32::from(window[(end & 15) as usize] ^ b'.');
+        }
+        let value = (number >> 16) * 100 + (number >> 8 & 0xff) * 10 + (number & 0xff);
+        address = address << 8 | value;
+        start = end + 1;
+    }
+    (wrong == 0).then(|| (Ipv4Addr::from_bits(address), start as usize - 1))
+}
+
+/// The least number of so many digits and how far above it the greatest is, a digit per octet: without leading zeros,
+/// up to 255. Nothing is in range where there is no such number.
+const OCTETS: [(u32, u32); 16] = {
+    let mut octets = [(u32::MAX, 0); 16];
+    octets[1] = (0, 9);
+    octets[2] = (0x0100, 0x0909 - 0x0100);
+    octets[3] = (0x01_0000, 0x02_0505 - 0x01_0000);
+    octets
+};
+
+/// A bit for each of the first 16 octets that is no digit.
+#[inline]
+fn non_digit_bits(window: &[u8; WINDOW]) -> u32 {
+    let first: [u8; 16] = std::array::from_fn(|index| window[index]);
+    let values = u8x16::new(first) - u8x16::splat(b'0');
+    !values.min(u8x16::splat(9)).simd_eq(values).to_bitmask() & 0xffff
+}
+
+/// Reads all of `text` as an address of either family.
+pub(crate) fn whole(text: &[u8]) -> Result<IpAddr, DecodeError> {
+    match ipv4(text) {
+        Some((address, length)) if length == text.len() => specified(address.into()),
+        _ => ipv6(text),
+    }
+}
+
+/// Reads all of `text` as an IPv6 address.
+pub(crate) fn ipv6(text: &[u8]) -> Result<IpAddr, DecodeError> {
+    if text.len() > IPV6_TEXT_MAX {
+        return Err(DecodeError::BadAddress);
+    }
+    let text = str::from_utf8(text).map_err(|_| DecodeError::BadAddress)?;
+    let address: Ipv6Addr = text.parse().map_err(|_| DecodeError::BadAddress)?;
+    specified(address.into())
+}
+
+/// Refuses `0.0.0.0` and `::`, which mean "not translated".
+#[inline]
+pub(crate) fn specified(address: IpAddr) -> Result<IpAddr, DecodeError> {
+    if address.is_unspecified() {
+        Err(DecodeError::BadAddress)
+    } else {
+        Ok(address)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn reads_every_address(bits: u32, tail in "([^0-9].{0,24})?") {
+            let address = Ipv4Addr::from_bits(bits);
+            let text = format!("{address}{tail}");
+            prop_assert_eq!(ipv4(text.as_bytes()), Some((address, address.to_string().len())));
+        }
+
+        // The standard library is the judge: strict about leading zeros as well.
+        #[test]
+        fn agrees_with_the_standard_library(text in "[0-9]{0,4}[.:]?[0-9]{0,4}[.x]?[0-9]{0,4}[.-]{0,2}[0-9]{0,4}") {
+            let ours = ipv4(text.as_bytes()).filter(|&(_, length)| length == text.len());
+            prop_assert_eq!(ours.map(|(address, _)| address), text.parse().ok());
+        }
+
+        #[test]
+        fn agrees_on_near_misses(octets in proptest::collection::vec(0_u16..1100, 3..6), zeros: bool, tail in " {0,9}") {
+            let octets: Vec<_> =
+                octets.iter().map(|octet| if zeros { format!("{octet:02}") } else { octet.to_string() }).collect();
+            let text = octets.join(".");
+            let ours = ipv4(format!("{text}{tail}").as_bytes()).filter(|&(_, length)| length == text.len());
+            prop_assert_eq!(ours.map(|(address, _)| address), text.parse().ok());
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>) {
+            let _ = whole(&bytes);
+        }
+    }
+
+    #[test]
+    fn unspecified_is_no_address() {
+        for text in [
+            "0.0.0.0",
+            "::",
+            "",
+            "1.2.3",
+            "1.2.3.4.5",
+            "1.2.3.04",
+            "::1%eth0",
+            "fe80::1 ",
+        ] {
+            assert_eq!(whole(text.as_bytes()), Err(DecodeError::BadAddress), "{text}");
+        }
+        assert_eq!(whole(b"2001:DB8:0:0:0:0:0:1"), Ok("2001:db8::1".parse().unwrap()));
+    }
+}

@@ -1,0 +1,235 @@
+//! A cursor over the bytes of a message, and decimal numbers.
+
+use crate::DecodeError;
+
+/// `0x01` in every octet.
+pub(crate) const ONES: u64 = 0x0101_0101_0101_0101;
+/// The top bit of every octet.
+pub(crate) const TOPS: u64 = 0x80 * ONES;
+
+/// What is left of a message. Everything it does is bounded by the message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cursor<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Cursor<'a> {
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes }
+    }
+
+    /// What was not read yet.
+    pub(crate) const fn rest(self) -> &'a [u8] {
+        self.rest
+    }
+
+    pub(crate) const fn is_empty(self) -> bool {
+        self.rest.is_empty()
+    }
+
+    /// The next octet, left in place.
+    pub(crate) fn peek(self) -> Option<u8> {
+        self.rest.first().copied()
+    }
+
+    /// Goes `count` octets on, or to the end.
+    #[inline]
+    pub(crate) fn skip(&mut self, count: usize) {
+        self.rest = self.rest.get(count..).unwrap_or_default();
+    }
+
+    /// Goes past `text` if it is next.
+    #[inline]
+    pub(crate) fn take<const N: usize>(&mut self, text: &[u8; N]) -> bool {
+        match self.rest.split_first_chunk::<N>() {
+            Some((first, rest)) if first == text => {
+                self.rest = rest;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// Goes past `text`, which must be next: [`DecodeError::Truncated`] if the message ends inside it.
+    #[inline]
+    pub(crate) fn expect<const N: usize>(&mut self, text: &[u8; N]) -> Result<(), DecodeError> {
+        if self.take(text) {
+            Ok(())
+        } else {
+            Err(self.unlike(text))
+        }
+    }
+
+    #[cold]
+    fn unlike(self, text: &[u8]) -> DecodeError {
+        if text.starts_with(self.rest) {
+            DecodeError::Truncated
+        } else {
+            DecodeError::Malformed
+        }
+    }
+
+    /// Takes octets up to the next blank, which stays, or to the end.
+    #[inline]
+    pub(crate) fn token(&mut self) -> &'a [u8] {
+        let (token, rest) = self.rest.split_at(blank(self.rest));
+        self.rest = rest;
+        token
+    }
+
+    /// Takes the next token and the blanks before it; `None` at the end.
+    pub(crate) fn next_token(&mut self) -> Option<&'a [u8]> {
+        while self.peek() == Some(b' ') {
+            self.skip(1);
+        }
+        let token = self.token();
+        (!token.is_empty()).then_some(token)
+    }
+
+    /// Takes a port, 1 to 5 digits without leading zeros, up to 65,535.
+    #[inline]
+    pub(crate) fn port(&mut self) -> Result<u16, DecodeError> {
+        let (value, digits) = decimal(self.rest);
+        match u16::try_from(value) {
+            Ok(port) if digits != 0 && !self.pads(digits) => {
+                self.skip(digits);
+                Ok(port)
+            }
+            _ if self.is_empty() => Err(DecodeError::Truncated),
+            _ => Err(DecodeError::BadPort),
+        }
+    }
+
+    /// Takes a protocol number, 0 to 255 without leading zeros.
+    #[inline]
+    pub(crate) fn protocol(&mut self) -> Result<u8, DecodeError> {
+        let (value, digits) = decimal(self.rest);
+        match u8::try_from(value) {
+            Ok(protocol) if digits != 0 && !self.pads(digits) => {
+                self.skip(digits);
+                Ok(protocol)
+            }
+            _ if self.is_empty() => Err(DecodeError::Truncated),
+            _ => Err(DecodeError::BadProtocol),
+        }
+    }
+
+    /// Whether a number of so many digits has a leading zero.
+    #[inline]
+    fn pads(self, digits: usize) -> bool {
+        digits > 1 && self.rest.first() == Some(&b'0')
+    }
+}
+
+/// Reads the decimal number at the begin of `bytes`: value and digits. No digits: 0 digits. More than 8 digits:
+/// a value that fits nothing.
+#[inline]
+pub(crate) fn decimal(bytes: &[u8]) -> (u32, usize) {
+    let Some(word) = bytes.first_chunk::<8>() else {
+        return decimal_at_end(bytes);
+    };
+    let word = u64::from_le_bytes(*word) ^ (0x30 * ONES);
+    let others = non_digits(word);
+    if others & 0x80 != 0 {
+        return (0, 0);
+    }
+    let digits = (others.trailing_zeros() / 8) as usize;
+    if digits == 8 {
+        return (u32::MAX, 8);
+    }
+    // The digits go to the top octets, so that zeros lead; then pairs, quads and the whole are summed at once.
+    let pairs = word << (64 - 8 * digits);
+    let pairs = (pairs.wrapping_mul(10)).wrapping_add(pairs >> 8);
+    const EVERY_FOURTH: u64 = 0x0000_00ff_0000_00ff;
+    let value = (pairs & EVERY_FOURTH)
+        .wrapping_mul(0x000f_4240_0000_0064)
+        .wrapping_add(((pairs >> 16) & EVERY_FOURTH).wrapping_mul(0x0000_2710_0000_0001))
+        >> 32;
+    (value as u32, digits)
+}
+
+/// [`decimal`] where fewer than 8 octets are left.
+fn decimal_at_end(bytes: &[u8]) -> (u32, usize) {
+    let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit());
+    digits.fold((0, 0), |(value, count), digit| {
+        (value * 10 + u32::from(digit - b'0'), count + 1)
+    })
+}
+
+/// The top bit of each octet of `word` that is above 9: what is no digit after `^ 0x30`.
+#[inline]
+pub(crate) const fn non_digits(word: u64) -> u64 {
+    (((word & !TOPS) + 0x76 * ONES) | word) & TOPS
+}
+
+/// Where the first blank of `bytes` is; the length if there is none.
+#[inline]
+pub(crate) fn blank(bytes: &[u8]) -> usize {
+    let (words, tail) = bytes.as_chunks::<8>();
+    for (index, word) in words.iter().enumerate() {
+        let word = u64::from_le_bytes(*word) ^ (0x20 * ONES);
+        // The lowest marked octet is a true zero; those above it may be borrows.
+        let zeros = word.wrapping_sub(ONES) & !word & TOPS;
+        if zeros != 0 {
+            return 8 * index + (zeros.trailing_zeros() / 8) as usize;
+        }
+    }
+    8 * words.len() + tail.iter().position(|&byte| byte == b' ').unwrap_or(tail.len())
+}
+
+/// Reads all of `bytes` as a hexadecimal number of 1 to 16 digits.
+pub(crate) fn hexadecimal(bytes: &[u8]) -> Option<u64> {
+    if bytes.is_empty() || bytes.len() > 16 {
+        return None;
+    }
+    bytes.iter().try_fold(0, |value, &byte| {
+        Some(value << 4 | u64::from(char::from(byte).to_digit(16)?))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn decimal_reads_what_is_written(value in 0_u32..10_000_000, tail in "([^0-9].{0,12})?") {
+            let text = format!("{value}{tail}");
+            prop_assert_eq!(decimal(text.as_bytes()), (value, value.to_string().len()));
+        }
+
+        #[test]
+        fn decimal_counts_digits(bytes: Vec<u8>) {
+            let digits = bytes.iter().take_while(|byte| byte.is_ascii_digit()).count();
+            prop_assert_eq!(decimal(&bytes).1, digits.min(8));
+        }
+
+        #[test]
+        fn blank_is_the_first(bytes: Vec<u8>) {
+            let first = bytes.iter().position(|&byte| byte == b' ');
+            prop_assert_eq!(blank(&bytes), first.unwrap_or(bytes.len()));
+        }
+
+        #[test]
+        fn every_octet_but_a_digit_is_none(octet: u8, place in 0_u32..8) {
+            let word = (u64::from(octet) << (8 * place)) ^ (0x30 * ONES);
+            let marked = non_digits(word) >> (8 * place) & 0x80 != 0;
+            prop_assert_eq!(marked, !octet.is_ascii_digit());
+        }
+    }
+
+    #[test]
+    fn ports_are_strict() {
+        let port = |text: &str| Cursor::new(text.as_bytes()).port();
+        for tail in ["", " DIR OUT and more"] {
+            assert_eq!(port(&format!("65535{tail}")), Ok(65535));
+            assert_eq!(port(&format!("0{tail}")), Ok(0));
+            for bad in ["65536", "99999", "080", "123456789", "x"] {
+                assert_eq!(port(&format!("{bad}{tail}")), Err(DecodeError::BadPort), "{bad}");
+            }
+        }
+        assert_eq!(port(""), Err(DecodeError::Truncated));
+    }
+}

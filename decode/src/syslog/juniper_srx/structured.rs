@@ -1,0 +1,292 @@
+//! Structured data (RFC 5424 section 6.3), read by key: releases differ in order and number of the parameters.
+
+use std::net::IpAddr;
+
+use event::Action;
+
+use super::quotes::Quotes;
+use super::{Block, Session, Tag, block_action, epoch_ns, session_action, username, whole_seconds};
+use crate::bytes::Cursor;
+use crate::syslog::Found;
+use crate::{DecodeError, address};
+
+/// Decodes what follows the `[` of the first element.
+pub(super) fn decode(tag: Tag, rest: Cursor<'_>, header_ns: Option<i64>) -> Result<Found<'_>, DecodeError> {
+    if let Some(action) = session_action(tag) {
+        let mut fields = SessionFields::default();
+        read(rest.rest(), &mut fields)?;
+        return session(&fields, action, tag == Tag::SessionClose)?.found(header_ns);
+    }
+    let mut fields = BlockFields::default();
+    read(rest.rest(), &mut fields)?;
+    let epoch = fields.epoch_time_64;
+    Block {
+        action: block_action(tag),
+        inside: fields.internal_ip.required()?.address()?,
+        outside: fields.reflexive_ip.required()?.address()?,
+        ports: (
+            fields.block_port_low.required()?.port()?,
+            fields.block_port_high.required()?.port()?,
+        ),
+        epoch_ns: if epoch.is_absent() {
+            None
+        } else {
+            Some(epoch_ns(epoch.text())?)
+        },
+    }
+    .found(header_ns)
+}
+
+fn session<'a>(fields: &SessionFields<'a>, action: Action, close: bool) -> Result<Session<'a>, DecodeError> {
+    let end = |ip: Value<'_>, port: Value<'_>| Ok((ip.required()?.address()?, port.required()?.port()?));
+    let destination = end(fields.destination_address, fields.destination_port)?;
+    let (nat_ip, nat_port) = (fields.nat_destination_address, fields.nat_destination_port);
+    // Most destinations are not translated: comparing texts spares reading the same numbers again.
+    let same = nat_ip.text() == fields.destination_address.text()
+        && nat_port.text() == fields.destination_port.text();
+    let nat_destination = if same || nat_ip.is_absent() && nat_port.is_absent() {
+        destination
+    } else {
+        end(nat_ip, nat_port)?
+    };
+    let elapsed = fields.elapsed_time.text();
+    Ok(Session {
+        action,
+        protocol: fields.protocol_id.required()?.protocol()?,
+        source: end(fields.source_address, fields.source_port)?,
+        destination,
+        nat_source: end(fields.nat_source_address, fields.nat_source_port)?,
+        nat_destination,
+        username: username(fields.username.text())?,
+        elapsed_s: if close && !matches!(elapsed, b"" | b"N/A") {
+            Some(whole_seconds(elapsed)?)
+        } else {
+            None
+        },
+    })
+}
+
+/// The value of a parameter, without its quotes.
+///
+/// It knows what stands behind it, too, so that numbers and addresses can be read by whole words.
+#[derive(Clone, Copy, Default)]
+struct Value<'a> {
+    /// From the value's begin to the end of the message; empty if the parameter is absent.
+    tail: &'a [u8],
+    length: usize,
+}
+
+impl<'a> Value<'a> {
+    fn is_absent(self) -> bool {
+        self.tail.is_empty()
+    }
+
+    fn text(self) -> &'a [u8] {
+        self.tail.get(..self.length).unwrap_or_default()
+    }
+
+    fn required(self) -> Result<Self, DecodeError> {
+        if self.is_absent() {
+            Err(DecodeError::MissingField)
+        } else {
+            Ok(self)
+        }
+    }
+
+    #[inline]
+    fn address(self) -> Result<IpAddr, DecodeError> {
+        match address::ipv4(self.tail) {
+            Some((ip, length)) if length == self.length => address::specified(ip.into()),
+            _ => address::ipv6(self.text()),
+        }
+    }
+
+    #[inline]
+    fn port(self) -> Result<u16, DecodeError> {
+        let mut cursor = Cursor::new(self.tail);
+        let port = cursor.port();
+        port.ok()
+            .filter(|_| self.is_read(cursor))
+            .ok_or(DecodeError::BadPort)
+    }
+
+    #[inline]
+    fn protocol(self) -> Result<u8, DecodeError> {
+        let mut cursor = Cursor::new(self.tail);
+        let protocol = cursor.protocol();
+        protocol
+            .ok()
+            .filter(|_| self.is_read(cursor))
+            .ok_or(DecodeError::BadProtocol)
+    }
+
+    /// Whether the cursor went to the value's end and no further.
+    #[inline]
+    fn is_read(self, cursor: Cursor<'_>) -> bool {
+        self.tail.len() - cursor.rest().len() == self.length
+    }
+}
+
+/// The parameters that an event needs.
+trait Fields<'a> {
+    /// Where the value of `key` goes; `None` if it is of no use.
+    fn slot(&mut self, key: &[u8]) -> Option<&mut Value<'a>>;
+}
+
+#[derive(Default)]
+struct SessionFields<'a> {
+    source_address: Value<'a>,
+    source_port: Value<'a>,
+    destination_address: Value<'a>,
+    destination_port: Value<'a>,
+    nat_source_address: Value<'a>,
+    nat_source_port: Value<'a>,
+    nat_destination_address: Value<'a>,
+    nat_destination_port: Value<'a>,
+    protocol_id: Value<'a>,
+    username: Value<'a>,
+    elapsed_time: Value<'a>,
+}
+
+impl<'a> Fields<'a> for SessionFields<'a> {
+    #[inline]
+    fn slot(&mut self, key: &[u8]) -> Option<&mut Value<'a>> {
+        // By length first: most keys are none of these, and one comparison tells.
+        Some(match key.len() {
+            8 if key == b"username" => &mut self.username,
+            11 if key == b"source-port" => &mut self.source_port,
+            11 if key == b"protocol-id" => &mut self.protocol_id,
+            12 if key == b"elapsed-time" => &mut self.elapsed_time,
+            14 if key == b"source-address" => &mut self.source_address,
+            15 if key == b"nat-source-port" => &mut self.nat_source_port,
+            16 if key == b"destination-port" => &mut self.destination_port,
+            18 if key == b"nat-source-address" => &mut self.nat_source_address,
+            19 if key == b"destination-address" => &mut self.destination_address,
+            20 if key == b"nat-destination-port" => &mut self.nat_destination_port,
+            23 if key == b"nat-destination-address" => &mut self.nat_destination_address,
+            _ => return None,
+        })
+    }
+}
+
+#[derive(Default)]
+struct BlockFields<'a> {
+    internal_ip: Value<'a>,
+    reflexive_ip: Value<'a>,
+    block_port_low: Value<'a>,
+    block_port_high: Value<'a>,
+    epoch_time_64: Value<'a>,
+}
+
+impl<'a> Fields<'a> for BlockFields<'a> {
+    #[inline]
+    fn slot(&mut self, key: &[u8]) -> Option<&mut Value<'a>> {
+        Some(match key {
+            b"internal-ip" => &mut self.internal_ip,
+            b"reflexive-ip" => &mut self.reflexive_ip,
+            b"block-port-low" => &mut self.block_port_low,
+            b"block-port-high" => &mut self.block_port_high,
+            b"epoch-time-64" => &mut self.epoch_time_64,
+            _ => return None,
+        })
+    }
+}
+
+/// Reads elements up to their end: `[id key="value" …]`, where the id may be absent (printed examples) and further
+/// elements may follow (relays add theirs). A parameter that is needed and comes twice is an error.
+#[inline]
+fn read<'a>(text: &'a [u8], fields: &mut impl Fields<'a>) -> Result<(), DecodeError> {
+    let mut quotes = Quotes::new();
+    let mut places = quotes.of(text).ok_or(DecodeError::Malformed)?;
+    // Where the next key begins.
+    let mut at = element(text, 0)?;
+    loop {
+        let [open, close, rest @ ..] = places else {
+            return Err(DecodeError::Truncated);
+        };
+        places = rest;
+        let (open, mut close) = (usize::from(*open), usize::from(*close));
+        let Some([key @ .., b'=']) = text.get(at..open) else {
+            return Err(DecodeError::Malformed);
+        };
+        let tail = text.get(open + 1..).unwrap_or_default();
+        while is_escaped(tail, close - open - 1) {
+            let [next, rest @ ..] = places else {
+                return Err(DecodeError::Truncated);
+            };
+            places = rest;
+            close = usize::from(*next);
+        }
+        if let Some(slot) = fields.slot(key) {
+            if !slot.is_absent() {
+                return Err(DecodeError::Malformed);
+            }
+            *slot = Value {
+                tail,
+                length: close - open - 1,
+            };
+        } else if !is_name(key) {
+            return Err(DecodeError::Malformed);
+        }
+        at = close + 2;
+        match text.get(close + 1) {
+            Some(b' ') => {}
+            Some(b']') => match text.get(at) {
+                Some(b'[') => at = element(text, at + 1)?,
+                _ => return end(Cursor::new(text.get(at..).unwrap_or_default())),
+            },
+            Some(_) => return Err(DecodeError::Malformed),
+            None => return Err(DecodeError::Truncated),
+        }
+    }
+}
+
+/// Goes past the id of an element that begins at `at`, if it has one: where the first key is.
+fn element(text: &[u8], at: usize) -> Result<usize, DecodeError> {
+    let rest = text.get(at..).unwrap_or_default();
+    match rest
+        .iter()
+        .position(|byte| matches!(byte, b'=' | b' ' | b']' | b'"'))
+    {
+        Some(length) if rest[length] == b' ' => Ok(at + length + 1),
+        Some(length) if rest[length] == b'=' => Ok(at),
+        Some(_) => Err(DecodeError::Malformed),
+        None => Err(DecodeError::Truncated),
+    }
+}
+
+/// Whether the quote behind the first `length` octets of a value stands behind an odd number of backslashes.
+#[inline]
+fn is_escaped(value: &[u8], length: usize) -> bool {
+    value.get(length.wrapping_sub(1)) == Some(&b'\\') && backslashes(&value[..length]) % 2 == 1
+}
+
+/// How many backslashes `value` ends with.
+#[cold]
+fn backslashes(value: &[u8]) -> usize {
+    value.iter().rev().take_while(|&&byte| byte == b'\\').count()
+}
+
+/// Whether `key` can be a PARAM-NAME, as far as its ends tell: a blank too many would hide a key. To look at every
+/// octet of every name costs a third of the whole decoding, and the names that an event needs are compared in full.
+#[inline]
+fn is_name(key: &[u8]) -> bool {
+    matches!((key.first(), key.last()), (Some(b'!'..), Some(b'!'..)))
+}
+
+/// What may follow the last element: nothing, or the same in running text, which Junos adds unless it is told to be
+/// brief.
+fn end(rest: Cursor<'_>) -> Result<(), DecodeError> {
+    let known: [&[u8]; 5] = [
+        b" session created ",
+        b" session closed ",
+        b" Subscriber ",
+        b" Prefix ",
+        b" prefix ",
+    ];
+    if rest.is_empty() || known.iter().any(|begin| rest.rest().starts_with(begin)) {
+        Ok(())
+    } else {
+        Err(DecodeError::Malformed)
+    }
+}

@@ -1,0 +1,159 @@
+//! NFWare vCGNAT.
+//!
+//! ```text
+//! A VRF 0 INT 10.0.0.1 EXT 100.64.0.1                                                  address
+//! A VRF 0 6 INT 10.0.0.1:57938 EXT 100.64.0.1:28475                                    port
+//! A VRF 0 6 INT 10.0.0.1:57938 EXT 100.64.0.1:28475 DST 185.165.123.206:443 DIR OUT    session
+//! A VRF 0 INT 10.0.0.1 EXT 100.64.0.1:1024-1535                                        port block
+//! ```
+//!
+//! `A` is created, `D` deleted; a block may name a protocol. IPv6 addresses stand bare where no port follows, and
+//! in brackets where one does: a bare one with a port could be read in two ways, and is refused. The format has no
+//! end mark, so a message cut off inside its EXT part can look whole; whatever begins a DST part must finish it.
+
+use std::net::IpAddr;
+
+use event::{Action, Event, Kind, Text};
+
+use super::{Found, stamp};
+use crate::bytes::Cursor;
+use crate::{DecodeError, address};
+
+/// Longest VRF name, in characters.
+const VRF_CHARS_MAX: usize = 64;
+
+/// Decodes a text that begins with a letter and ` VRF `, and must end with the event.
+pub(crate) fn decode(mut text: Cursor<'_>, header_ns: Option<i64>) -> Result<Found<'_>, DecodeError> {
+    // An unknown letter is never "created".
+    let action = match text.peek() {
+        Some(b'A') => Action::Created,
+        Some(b'D') => Action::Deleted,
+        _ => return Err(DecodeError::Malformed),
+    };
+    text.skip(1);
+    text.expect(b" VRF ")?;
+    let vrf = vrf(text.token())?;
+    text.expect(b" ")?;
+    let mut protocol = None;
+    if matches!(text.peek(), Some(b'0'..=b'9')) {
+        protocol = Some(text.protocol()?);
+        text.expect(b" ")?;
+    }
+    text.expect(b"INT ")?;
+    let (src_ip, src_port) = end(&mut text)?;
+    text.expect(b" EXT ")?;
+    let (x_ip, x_port) = end(&mut text)?;
+
+    let mut event = Event::new(Kind::Session, action, src_ip, Some(x_ip));
+    event.protocol = protocol;
+    event.vrf = Some(vrf);
+    stamp(&mut event, header_ns);
+    if src_port.is_none() {
+        event.kind = match x_port {
+            None if protocol.is_none() => Kind::Address,
+            Some(start) if text.take(b"-") => {
+                let end = text.port()?;
+                if end < start {
+                    return Err(DecodeError::BadRange);
+                }
+                (event.start_port, event.end_port) = (Some(start), Some(end));
+                Kind::Block
+            }
+            _ => return Err(unfinished(text)),
+        };
+    } else {
+        if x_port.is_none() {
+            return Err(unfinished(text));
+        }
+        (event.src_port, event.x_port) = (src_port, x_port);
+        if text.is_empty() {
+            event.kind = Kind::Port;
+        } else {
+            text.expect(b" DST ")?;
+            let (dst_ip, dst_port) = end(&mut text)?;
+            if dst_port.is_none() {
+                return Err(unfinished(text));
+            }
+            (event.dst_ip, event.dst_port) = (Some(dst_ip), dst_port);
+            // The direction does not swap the roles of the three ends.
+            text.expect(b" DIR ")?;
+            if !text.take(b"OUT") && !text.take(b"IN") {
+                return Err(unfinished(text));
+            }
+        }
+        // A claim on all protocols would be wrong, and there is none to make it for.
+        if protocol.is_none() {
+            return Err(DecodeError::MissingField);
+        }
+    }
+    if text.is_empty() {
+        Ok(Found::Event(event))
+    } else {
+        Err(DecodeError::Malformed)
+    }
+}
+
+/// Takes `ip`, `ip:port`, `[ip]` or `[ip]:port`.
+#[inline]
+fn end(text: &mut Cursor<'_>) -> Result<(IpAddr, Option<u16>), DecodeError> {
+    let ip = match address::ipv4(text.rest()) {
+        Some((ip, length)) if matches!(text.rest().get(length), None | Some(b' ' | b':')) => {
+            text.skip(length);
+            address::specified(ip.into())?
+        }
+        _ => other_address(text)?,
+    };
+    let port = if text.take(b":") { Some(text.port()?) } else { None };
+    Ok((ip, port))
+}
+
+/// Takes an IPv6 address, or says what is wrong with an IPv4 one.
+#[cold]
+fn other_address(text: &mut Cursor<'_>) -> Result<IpAddr, DecodeError> {
+    let at_end;
+    let found = if text.take(b"[") {
+        let length = text
+            .rest()
+            .iter()
+            .position(|&byte| byte == b']')
+            .unwrap_or(text.rest().len());
+        at_end = length == text.rest().len();
+        let found = address::ipv6(&text.rest()[..length]);
+        text.skip(length + 1);
+        found
+    } else {
+        let token = text.token();
+        at_end = text.is_empty();
+        address::ipv6(token)
+    };
+    match found {
+        Err(_) if at_end => Err(DecodeError::Truncated),
+        found => found,
+    }
+}
+
+/// A VRF as written: 1 to 64 printable characters.
+#[inline]
+fn vrf(token: &[u8]) -> Result<Text<'_>, DecodeError> {
+    let text = str::from_utf8(token).map_err(|_| DecodeError::NotUtf8)?;
+    let printable = |text: &str| {
+        text.chars()
+            .all(|char| !char.is_control() && !char.is_whitespace())
+            && text.chars().count() <= VRF_CHARS_MAX
+    };
+    if text.is_empty() || !printable(text) {
+        Err(DecodeError::Malformed)
+    } else {
+        Ok(Text::plain(text))
+    }
+}
+
+/// Why the text cannot go on like this: it ended, or says something else.
+#[cold]
+fn unfinished(text: Cursor<'_>) -> DecodeError {
+    if text.is_empty() || b"OUT".starts_with(text.rest()) || b"IN".starts_with(text.rest()) {
+        DecodeError::Truncated
+    } else {
+        DecodeError::Malformed
+    }
+}

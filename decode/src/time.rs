@@ -1,0 +1,152 @@
+//! Times as devices write them, in ns since 1970 (UTC).
+
+pub(crate) const NS_PER_S: i64 = 1_000_000_000;
+
+/// Reads a whole RFC 5424 TIMESTAMP (section 6.2.3) with `Z` or an offset.
+///
+/// `None` for everything that is no absolute time: the nil value, no zone, an impossible date, a leap second (which
+/// the RFC forbids), years outside of 1678 to 2261. Up to nine fraction digits are read, three more than the RFC has.
+#[inline]
+pub(crate) fn rfc5424(text: &[u8]) -> Option<i64> {
+    let (date_time, mut rest) = text.split_first_chunk::<19>()?;
+    let two = |at: usize| digit(date_time[at]) * 10 + digit(date_time[at + 1]);
+    let separators = [
+        date_time[4],
+        date_time[7],
+        date_time[10],
+        date_time[13],
+        date_time[16],
+    ];
+    let (century, year, month, day) = (two(0), two(2), two(5), two(8));
+    let (hour, minute, second) = (two(11), two(14), two(17));
+    // A non-digit makes its pair exceed 99 (see `digit`), so that every bound below refuses it.
+    if separators != *b"--T::" || century > 99 || year > 99 || hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let days = days_since_1970(century * 100 + year, month, day)?;
+
+    let mut ns: i64 = 0;
+    if let Some((b'.', fraction)) = rest.split_first() {
+        let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+        if digits == 0 || digits > 9 {
+            return None;
+        }
+        const SCALE: [i64; 10] = [
+            1_000_000_000,
+            100_000_000,
+            10_000_000,
+            1_000_000,
+            100_000,
+            10_000,
+            1_000,
+            100,
+            10,
+            1,
+        ];
+        ns = fraction[..digits]
+            .iter()
+            .fold(0, |ns, byte| ns * 10 + i64::from(byte - b'0'))
+            * SCALE[digits];
+        rest = &fraction[digits..];
+    }
+    let offset_s = match *rest {
+        [b'Z'] => 0,
+        [sign @ (b'+' | b'-'), h1, h0, b':', m1, m0] => {
+            let (hours, minutes) = (digit(h1) * 10 + digit(h0), digit(m1) * 10 + digit(m0));
+            if hours > 23 || minutes > 59 {
+                return None;
+            }
+            let offset = i64::from(hours * 3600 + minutes * 60);
+            if sign == b'-' { -offset } else { offset }
+        }
+        _ => return None,
+    };
+    let s = days * 86_400 + i64::from(hour * 3600 + minute * 60 + second) - offset_s;
+    seconds(s)?.checked_add(ns)
+}
+
+/// Seconds since 1970 in ns, if they fit.
+pub(crate) fn seconds(s: i64) -> Option<i64> {
+    s.checked_mul(NS_PER_S)
+}
+
+/// The value of a digit; of any other octet 1000, which no field can hold.
+#[inline]
+fn digit(byte: u8) -> u32 {
+    let value = u32::from(byte.wrapping_sub(b'0'));
+    if value > 9 { 1000 } else { value }
+}
+
+/// Days from 1970-01-01 to a date of the Gregorian calendar; `None` if there is no such date.
+#[inline]
+fn days_since_1970(year: u32, month: u32, day: u32) -> Option<i64> {
+    const BEFORE: [u16; 13] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334, 365];
+    if !(1..=12).contains(&month) || day == 0 || year == 0 {
+        return None;
+    }
+    let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let before = u32::from(BEFORE[month as usize - 1]);
+    let length = u32::from(BEFORE[month as usize]) - before + u32::from(leap && month == 2);
+    if day > length {
+        return None;
+    }
+    let past = year - 1;
+    let days =
+        past * 365 + past / 4 - past / 100 + past / 400 + before + day - 1 + u32::from(leap && month > 2);
+    Some(i64::from(days) - 719_162)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn reads_every_time(ns in -9_000_000_000_000_000_000_i64..9_000_000_000_000_000_000, digits in 0_usize..=9) {
+            let time = Timestamp::from_nanosecond(i128::from(ns)).unwrap();
+            let text = format!("{time:.digits$}");
+            let expected: Timestamp = text.parse().unwrap();
+            prop_assert_eq!(rfc5424(text.as_bytes()).map(i128::from), Some(expected.as_nanosecond()));
+        }
+
+        #[test]
+        fn knows_which_days_exist(year in 1678_i16..2262, month in 0_i8..14, day in 0_i8..34) {
+            let text = format!("{year:04}-{month:02}-{day:02}T12:00:00+05:30");
+            let expected = text.parse::<Timestamp>().ok().map(Timestamp::as_nanosecond);
+            prop_assert_eq!(rfc5424(text.as_bytes()).map(i128::from), expected);
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes: Vec<u8>) {
+            let _ = rfc5424(&bytes);
+        }
+    }
+
+    #[test]
+    fn what_is_not_absolute_is_no_time() {
+        for text in [
+            "-",
+            "",
+            "2013-01-19T15:18:17.040",
+            "2013-01-19T15:18:17",
+            "2013-01-19T15:18:60Z",
+            "2013-01-19T24:00:00Z",
+            "2013-01-19t15:18:17z",
+            "2013-01-19 15:18:17Z",
+            "2013-01-19T15:18:17.Z",
+            "2013-01-19T15:18:17.1234567890Z",
+            "2013-01-19T15:18:17+0530",
+            "2013-01-19T15:18:17+24:00",
+            "2013-01-19T15:18:17ZZ",
+            "2O13-01-19T15:18:17Z",
+            "0000-01-19T15:18:17Z",
+            "9999-01-19T15:18:17Z",
+            "/:13-01-19T15:18:17Z",
+        ] {
+            assert_eq!(rfc5424(text.as_bytes()), None, "{text}");
+        }
+    }
+}

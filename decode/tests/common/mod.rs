@@ -1,0 +1,146 @@
+//! What the tests share: the sample lines, and events in a shape that can be compared.
+#![allow(dead_code, reason = "each test program uses a part of it")]
+
+use std::fs;
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use decode::{DecodeError, Outcome, Profile};
+use event::{Action, Event, Kind};
+use serde_json::{Value, json};
+
+/// The lines of a sample file, without their LF.
+pub fn lines(file: &str) -> Vec<Vec<u8>> {
+    let path = samples().join(file);
+    let bytes = fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
+    bytes
+        .strip_suffix(b"\n")
+        .unwrap_or(&bytes)
+        .split(|&byte| byte == b'\n')
+        .map(Vec::from)
+        .collect()
+}
+
+/// Where the sample files are.
+pub fn samples() -> PathBuf {
+    PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/samples")
+}
+
+/// Decodes a message: its outcome, and its events as the objects of `expected.jsonl`.
+pub fn decode(profile: Profile, message: &[u8]) -> (Result<Outcome, DecodeError>, Vec<Value>) {
+    let mut events = Vec::new();
+    let outcome = decode::syslog::decode(profile, message, |event| events.push(object(event)));
+    match outcome {
+        Ok(Outcome::Events(count)) => assert_eq!(count as usize, events.len()),
+        _ => assert!(events.is_empty(), "events beside {outcome:?}"),
+    }
+    for event in &events {
+        assert_possible(event);
+    }
+    (outcome, events)
+}
+
+/// The one event of a message that must be good.
+pub fn event(message: &str) -> Value {
+    let (outcome, events) = decode(Profile::Auto, message.as_bytes());
+    assert_eq!(outcome, Ok(Outcome::Events(1)), "{message}");
+    events.into_iter().next().unwrap()
+}
+
+/// What is wrong with a message that must be bad.
+pub fn error(message: &str) -> DecodeError {
+    decode(Profile::Auto, message.as_bytes()).0.expect_err(message)
+}
+
+/// An event with the keys of `expected.jsonl`, times in ns, and `mapping_start`.
+pub fn object(event: &Event<'_>) -> Value {
+    json!({
+        "kind": event.kind.name(),
+        "event": event.action.name(),
+        "protocol": event.protocol,
+        "src_ip": event.src_ip.to_string(),
+        "src_port": event.src_port,
+        "x_ip": event.x_ip.map(|ip| ip.to_string()),
+        "x_port": event.x_port,
+        "dst_ip": event.dst_ip.map(|ip| ip.to_string()),
+        "dst_port": event.dst_port,
+        "start_port": event.start_port,
+        "end_port": event.end_port,
+        "port_step": event.port_step,
+        "vrf": event.vrf.map(event::Text::to_str),
+        "subscriber": event.subscriber.map(event::Text::to_str),
+        "timestamp": event.time_ns,
+        "time_source": event.time_source.name(),
+        "mapping_start": event.mapping_start_ns,
+    })
+}
+
+/// What every event promises, whatever the bytes were.
+fn assert_possible(event: &Value) {
+    for key in ["src_ip", "x_ip", "dst_ip"] {
+        if let Some(ip) = event[key].as_str() {
+            assert!(!ip.parse::<IpAddr>().unwrap().is_unspecified(), "{event}");
+        }
+    }
+    assert!(
+        event["start_port"].as_u64() <= event["end_port"].as_u64(),
+        "{event}"
+    );
+    for key in ["vrf", "subscriber"] {
+        assert!(
+            !event[key].as_str().is_some_and(|text| text.contains('\0')),
+            "{event}"
+        );
+    }
+    assert_eq!(
+        event["timestamp"].is_null(),
+        event["time_source"] == "receive",
+        "{event}"
+    );
+    let ports = ["src_port", "x_port"].map(|key| !event[key].is_null());
+    let remote = ["dst_ip", "dst_port"].map(|key| !event[key].is_null());
+    let range = ["start_port", "end_port"].map(|key| !event[key].is_null());
+    let shape = (ports, remote, range);
+    let expected = match event["kind"].as_str().unwrap() {
+        "session-mapping" => ([true; 2], [true; 2], [false; 2]),
+        "port-mapping" => ([true; 2], [false; 2], [false; 2]),
+        "port-block-mapping" => ([false; 2], [false; 2], [true; 2]),
+        _ => ([false; 2], [false; 2], [false; 2]),
+    };
+    assert_eq!(shape, expected, "{event}");
+}
+
+/// Writes an event as NFWare would. The event must have a VRF, an action that NFWare has, and no device time.
+pub fn print_nfware(event: &Event<'_>) -> String {
+    let letter = if event.action == Action::Created { 'A' } else { 'D' };
+    let end = |ip: IpAddr, port: u16| match ip {
+        IpAddr::V4(ip) => format!("{ip}:{port}"),
+        IpAddr::V6(ip) => format!("[{ip}]:{port}"),
+    };
+    let (src_ip, x_ip) = (event.src_ip, event.x_ip.unwrap());
+    let mut line = format!("{letter} VRF {} ", event.vrf.unwrap().to_str());
+    if let Some(protocol) = event.protocol {
+        line += &format!("{protocol} ");
+    }
+    line += &match event.kind {
+        Kind::Address => format!("INT {src_ip} EXT {x_ip}"),
+        Kind::Block => {
+            format!(
+                "INT {src_ip} EXT {}-{}",
+                end(x_ip, event.start_port.unwrap()),
+                event.end_port.unwrap()
+            )
+        }
+        Kind::Port | Kind::Session => {
+            format!(
+                "INT {} EXT {}",
+                end(src_ip, event.src_port.unwrap()),
+                end(x_ip, event.x_port.unwrap())
+            )
+        }
+    };
+    if let (Some(dst_ip), Some(dst_port)) = (event.dst_ip, event.dst_port) {
+        line += &format!(" DST {} DIR OUT", end(dst_ip, dst_port));
+    }
+    line
+}

@@ -1,0 +1,65 @@
+//! Decoding allocates nothing, whatever the message.
+
+mod common;
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use decode::Profile;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The system's allocator, which counts what each thread asks of it.
+struct Counting;
+
+// SAFETY: everything is handed to `System` as it came; the counter is a constant-initialised thread-local without a
+// destructor, so counting neither allocates nor outlives the thread's storage.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.set(ALLOCATIONS.get() + 1);
+        // SAFETY: the caller keeps `alloc`'s contract, which is the same.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        // SAFETY: the caller keeps `dealloc`'s contract, and the pointer came from `System`.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[test]
+fn no_line_allocates() {
+    let mut lines: Vec<_> = ["nfware.log", "juniper.log", "huawei.log"]
+        .into_iter()
+        .flat_map(common::lines)
+        .collect();
+    lines.push(b"A VRF 0 6 INT [2001:db8::1]:80 EXT 100.64.0.1:81".to_vec());
+    lines.push(vec![b'"'; 8000]);
+    lines.push(vec![0xff; 8000]);
+    lines.push(vec![b' '; 9000]);
+    let before = ALLOCATIONS.get();
+    drop(std::hint::black_box(vec![0_u8; 64]));
+    assert_eq!(ALLOCATIONS.get(), before + 1, "the counter counts");
+
+    let (mut events, before) = (0, ALLOCATIONS.get());
+    for line in &lines {
+        for profile in Profile::ALL {
+            let _ = decode::syslog::decode(profile, line, |event| {
+                std::hint::black_box(event);
+                events += 1;
+            });
+        }
+    }
+    assert_eq!(
+        ALLOCATIONS.get() - before,
+        0,
+        "allocations for {} lines",
+        lines.len()
+    );
+    assert!(events > 60, "{events} events");
+}

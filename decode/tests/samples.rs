@@ -1,0 +1,82 @@
+//! Every sample line yields what `samples/expected.jsonl` says, and those of other vendors nothing.
+
+mod common;
+
+use std::collections::BTreeMap;
+use std::fs;
+
+use decode::{Outcome, Profile};
+use jiff::Timestamp;
+use serde_json::{Value, json};
+
+fn ns(time: &Value) -> Value {
+    let Some(text) = time.as_str() else {
+        return Value::Null;
+    };
+    let time: Timestamp = text.parse().expect("an RFC 3339 time");
+    json!(i64::try_from(time.as_nanosecond()).expect("a time of our days"))
+}
+
+#[test]
+fn every_line_decodes_as_expected() {
+    let own = BTreeMap::from([
+        ("nfware.log", Profile::Nfware),
+        ("juniper.log", Profile::JuniperSrx),
+    ]);
+    let mut seen = BTreeMap::from([("nfware.log", 0), ("juniper.log", 0)]);
+    let expected = fs::read_to_string(common::samples().join("expected.jsonl")).unwrap();
+    for entry in expected
+        .lines()
+        .map(|line| serde_json::from_str::<Value>(line).unwrap())
+    {
+        let file = entry["file"].as_str().unwrap();
+        let number = entry["line"].as_u64().unwrap() as usize;
+        let line = &common::lines(file)[number - 1];
+        *seen.get_mut(file).unwrap() += 1;
+        for profile in [Profile::Auto, own[file]] {
+            let (outcome, mut events) = common::decode(profile, line);
+            let place = format!("{file}:{number} as {profile}: {outcome:?}");
+            let mut expected = entry["expect"].as_array().unwrap().clone();
+            for event in &mut expected {
+                event["timestamp"] = ns(&event["timestamp"]);
+            }
+            if let Some(start) = entry["also"].get("mapping_start") {
+                assert_eq!(events[0]["mapping_start"], ns(start), "{place}");
+            }
+            for event in &mut events {
+                event.as_object_mut().unwrap().remove("mapping_start");
+            }
+            assert_eq!(events, expected, "{place}");
+            match entry["message"].as_str().unwrap() {
+                "ignore" => assert!(matches!(outcome, Ok(Outcome::Ignored(_))), "{place}"),
+                "reject" => assert!(outcome.is_err(), "{place}"),
+                _ => assert_eq!(outcome, Ok(Outcome::Events(1)), "{place}"),
+            }
+        }
+    }
+    for (file, count) in seen {
+        assert_eq!(count, common::lines(file).len(), "{file}");
+    }
+}
+
+#[test]
+fn lines_of_other_vendors_yield_nothing() {
+    let mut files = 0;
+    for file in fs::read_dir(common::samples()).unwrap() {
+        let file = file.unwrap().file_name().into_string().unwrap();
+        let profiles: &[Profile] = match &*file {
+            "nfware.log" => &[Profile::JuniperSrx],
+            "juniper.log" => &[Profile::Nfware],
+            log if log.ends_with(".log") => &Profile::ALL,
+            _ => continue,
+        };
+        files += 1;
+        for (index, line) in common::lines(&file).iter().enumerate() {
+            for &profile in profiles {
+                let (outcome, _) = common::decode(profile, line);
+                assert!(outcome.is_err(), "{file}:{} as {profile}: {outcome:?}", index + 1);
+            }
+        }
+    }
+    assert_eq!(files, 20, "sample files");
+}
