@@ -127,8 +127,19 @@ impl<B: AsMut<[u8]> + AsRef<[u8]>> FrameBuilder<B> {
     /// # Panics
     /// If `buffer` is smaller than [`FRAME_BYTES_MIN`]: such a builder might never take a datagram.
     pub fn new(buffer: B, kind: PayloadKind, source: u64, sequence: u64) -> Self {
-        assert!(buffer.as_ref().len() >= FRAME_BYTES_MIN, "frame buffer below FRAME_BYTES_MIN");
-        Self { buffer, used: HEADER_BYTES, count: 0, kind, source, sequence, opened_ns: 0 }
+        assert!(
+            buffer.as_ref().len() >= FRAME_BYTES_MIN,
+            "frame buffer below FRAME_BYTES_MIN"
+        );
+        Self {
+            buffer,
+            used: HEADER_BYTES,
+            count: 0,
+            kind,
+            source,
+            sequence,
+            opened_ns: 0,
+        }
     }
 
     /// Appends a datagram; `Err(Full)` leaves the frame as it was.
@@ -141,7 +152,9 @@ impl<B: AsMut<[u8]> + AsRef<[u8]>> FrameBuilder<B> {
         if end > FRAME_BYTES_MAX {
             return Err(Full);
         }
-        let Some(place) = self.buffer.as_mut().get_mut(self.used..end) else { return Err(Full) };
+        let Some(place) = self.buffer.as_mut().get_mut(self.used..end) else {
+            return Err(Full);
+        };
         let header = DatagramHeader {
             exporter: match datagram.exporter {
                 IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
@@ -151,7 +164,12 @@ impl<B: AsMut<[u8]> + AsRef<[u8]>> FrameBuilder<B> {
             source_port: datagram.source_port.into(),
             destination_port: datagram.destination_port.into(),
             length: (payload.len() as u16).into(),
-            flags: (if datagram.truncated || cut { FLAG_TRUNCATED } else { 0 }).into(),
+            flags: (if datagram.truncated || cut {
+                FLAG_TRUNCATED
+            } else {
+                0
+            })
+            .into(),
         };
         let (head, body) = place.split_at_mut(DATAGRAM_HEADER_BYTES);
         head.copy_from_slice(header.as_bytes());
@@ -207,7 +225,10 @@ impl<B: AsMut<[u8]> + AsRef<[u8]>> FrameBuilder<B> {
 }
 
 fn checksum(header: &Header, body: &[u8]) -> u32 {
-    let bare = Header { checksum: 0.into(), ..*header };
+    let bare = Header {
+        checksum: 0.into(),
+        ..*header
+    };
     crc32c::crc32c_append(crc32c::crc32c(bare.as_bytes()), body)
 }
 
