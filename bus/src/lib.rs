@@ -135,9 +135,15 @@ pub trait Handler {
     fn frame(&mut self, stream: Stream, offset: i64, record: &[u8]);
     /// Called before [`FrameReceiver::poll`] returns; see there.
     fn ownership(&mut self, change: Ownership);
+    /// The frames `missing` of an owned stream are not on the bus any more (its retention was shorter than the
+    /// reader's delay): they are lost. Reading goes on behind them.
+    fn lost(&mut self, stream: Stream, missing: std::ops::Range<i64>);
 }
 
 /// Frames in. Owned by one worker thread.
+///
+/// [`Self::poll`] must be called every few seconds (up to some minutes) even while nothing can be taken: a receiver that does not
+/// poll is taken for dead, and delays a change of ownership for all others.
 pub trait FrameReceiver: Send {
     /// Waits for frames or a change of ownership, at most `timeout`, and gives what there is to `handler`
     /// (some frames, not an endless run of them).
@@ -146,14 +152,19 @@ pub trait FrameReceiver: Send {
     /// streams are given to somebody else: the handler may still commit what it has.
     fn poll(&mut self, timeout: Duration, handler: &mut dyn Handler) -> Result<(), BusError>;
 
-    /// Reads the given streams from the given offsets on (-1: the earliest there is). Also used to go back after a failed commit.
+    /// Reads the given streams from the given offsets on (-1: the earliest there is), and ends a pause. Also used to go
+    /// back after a failed commit.
     fn start(&mut self, from: &[(Stream, i64)]) -> Result<(), BusError>;
 
-    /// Stops and starts delivery of all owned streams, while the worker cannot take more.
+    /// Stops and starts delivery of all owned streams, while the worker cannot take more. Frames that were fetched
+    /// ahead may be thrown away and fetched again, so this is for waits of seconds, not for every batch.
     fn pause(&mut self, paused: bool) -> Result<(), BusError>;
 
     /// Tells the bus, for monitors only, that everything below these offsets is done.
     fn publish_positions(&mut self, next: &[(Stream, i64)]);
+
+    /// Frames on the bus, in the owned streams, that were not delivered yet; as far as is known without asking.
+    fn behind(&self) -> u64;
 
     /// Leaves the group in an orderly way.
     fn close(&mut self);

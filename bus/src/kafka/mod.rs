@@ -1,0 +1,18 @@
+//! The bus on Kafka (librdkafka): one record is one frame.
+//!
+//! - [`sender`] — frames out, idempotent, acknowledged by all in-sync replicas;
+//! - [`receiver`] — frames in, as a member of a consumer group whose positions are kept elsewhere;
+//! - [`dead_letter`] — messages that could not be decoded;
+//! - [`admin`] — topics.
+
+pub mod admin;
+mod client;
+pub mod dead_letter;
+mod producer;
+pub mod receiver;
+pub mod sender;
+
+pub use admin::{create_topics, ensure_topics};
+pub use dead_letter::{KafkaDeadLetters, connect_dead_letters};
+pub use receiver::{KafkaReceiver, connect_receiver};
+pub use sender::{KafkaSender, connect_sender};
