@@ -1,0 +1,36 @@
+//! Receives datagrams, frames them, gives them to the bus.
+//!
+//! - [`receive`]: UDP sockets and io_uring; the only room with `unsafe` code;
+//! - [`allow_list`]: who may send;
+//! - [`framer`]: datagrams into frames, one open frame for each stream;
+//! - [`exchange`]: closed frames one way, empty buffers back;
+//! - [`worker`]: the loop of a receive thread: receive, allow, frame;
+//! - [`producer`]: the thread that gives frames to the bus;
+//! - [`gate`]: holds frames back until the bus's topics are there;
+//! - [`xdp`]: the filter in the kernel; [`filter`]: the same, shared by metrics and reload;
+//! - [`privileges`]: giving them up after set-up;
+//! - [`collector`]: all threads, started, reloaded and stopped together;
+//! - [`counters`]: what each thread counts; [`metrics`]: the same for Prometheus;
+//! - [`run`]: the program around it: configuration, signals, exit codes;
+//! - [`bench`]: how fast one core receives;
+//! - [`error`]: why a collector does not start.
+
+pub mod allow_list;
+pub mod bench;
+pub mod collector;
+pub mod counters;
+pub mod error;
+pub mod exchange;
+pub mod filter;
+pub mod framer;
+pub mod gate;
+pub mod metrics;
+pub mod privileges;
+pub mod producer;
+pub mod receive;
+pub mod run;
+pub mod worker;
+pub mod xdp;
+
+pub use collector::{Collector, Outcome};
+pub use error::StartError;

@@ -1,0 +1,55 @@
+//! Why a collector does not start, in words for the operator.
+
+use std::io;
+use std::net::SocketAddr;
+
+/// A collector that cannot start. Every text says what was tried, on what, and what to do.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// the configuration has no `[collector]`
+    #[error(
+        "the configuration has no [collector] section: add one, with cores and at least one [[collector.listener]]"
+    )]
+    NotConfigured,
+    /// somebody has the port
+    #[error(
+        "UDP port in use: {address} is taken by another program, another collector or another listener; \
+         `ss -ulpn sport = :{port}` names it: stop it or change collector.listener.address", port = address.port()
+    )]
+    PortInUse { address: SocketAddr },
+    /// the port needs a privilege
+    #[error(
+        "may not listen on {address}: ports below net.ipv4.ip_unprivileged_port_start (usually 1024) need CAP_NET_BIND_SERVICE; \
+         start as root, or with AmbientCapabilities=CAP_NET_BIND_SERVICE"
+    )]
+    PortForbidden { address: SocketAddr },
+    /// no interface has the address
+    #[error("cannot listen on {address}: no network interface of this machine has that address")]
+    NoSuchAddress { address: SocketAddr },
+    /// any other failure of a socket
+    #[error("cannot {what} on the UDP socket for {address}: {source}")]
+    Socket {
+        what: &'static str,
+        address: SocketAddr,
+        source: io::Error,
+    },
+    /// a CPU of the core plan that is not there
+    #[error("collector.cores: {0:#}")]
+    Core(anyhow::Error),
+    /// io_uring is switched off
+    #[error(
+        "io_uring is disabled on this machine: sysctl kernel.io_uring_disabled is {0} (0 allows it), or a seccomp profile \
+         forbids it (containers: allow io_uring_setup, io_uring_enter and io_uring_register)"
+    )]
+    UringDisabled(String),
+    /// a kernel without something that is needed
+    #[error("this kernel ({release}) lacks {feature}: Linux {needs} or later is needed")]
+    KernelTooOld {
+        feature: &'static str,
+        needs: &'static str,
+        release: String,
+    },
+    /// memory or descriptors
+    #[error("cannot {what}: {source}")]
+    Resource { what: &'static str, source: io::Error },
+}

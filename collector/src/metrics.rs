@@ -1,0 +1,237 @@
+//! The collector's metrics. Their names, labels and help stand in one table, which docs/metrics.md repeats.
+
+use daemon::metrics::{Text, Type};
+use rustc_hash::FxHashMap;
+
+use crate::collector::View;
+use crate::xdp::Count;
+
+/// One line of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Metric {
+    pub name: &'static str,
+    pub metric_type: Type,
+    /// Names of its labels.
+    pub labels: &'static [&'static str],
+    pub help: &'static str,
+}
+
+const fn counter(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric {
+        name,
+        metric_type: Type::Counter,
+        labels,
+        help,
+    }
+}
+
+const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'static str) -> Metric {
+    Metric {
+        name,
+        metric_type: Type::Gauge,
+        labels,
+        help,
+    }
+}
+
+const RECEIVED: Metric = counter(
+    "natrail_collector_datagrams_received_total",
+    &[],
+    "Datagrams taken from the sockets. Equals framed + dropped.",
+);
+const RECEIVED_BYTES: Metric = counter(
+    "natrail_collector_received_bytes_total",
+    &[],
+    "Octets of payload of the datagrams received.",
+);
+const FRAMED: Metric = counter(
+    "natrail_collector_datagrams_framed_total",
+    &[],
+    "Datagrams put into frames. Equals acknowledged + failed + those on their way.",
+);
+const DROPPED: Metric = counter(
+    "natrail_collector_datagrams_dropped_total",
+    &["reason"],
+    "Datagrams received and dropped: not_allowed (exporter not on the allow-list), no_buffer (the bus does not keep up), malformed (no usable sender).",
+);
+const EXPORTER_DROPPED: Metric = counter(
+    "natrail_collector_exporter_dropped_total",
+    &["exporter"],
+    "The no_buffer drops by exporter; `others` beyond 1024 exporters a thread.",
+);
+const TRUNCATED: Metric = counter(
+    "natrail_collector_datagrams_truncated_total",
+    &[],
+    "Datagrams framed without their end: longer than collector.datagram_bytes_max.",
+);
+const KERNEL_DROPS: Metric = counter(
+    "natrail_collector_kernel_drops_total",
+    &[],
+    "Datagrams that the kernel dropped at the sockets: receive buffer full, wrong checksum, or the collector was ending. Not part of received.",
+);
+const FRAMES: Metric = counter(
+    "natrail_collector_frames_total",
+    &["closed_by"],
+    "Frames closed: by size, by age, or by stop.",
+);
+const FRAMES_ACKNOWLEDGED: Metric = counter(
+    "natrail_collector_frames_acknowledged_total",
+    &[],
+    "Frames that the bus has acknowledged.",
+);
+const ACKNOWLEDGED: Metric = counter(
+    "natrail_collector_datagrams_acknowledged_total",
+    &[],
+    "Datagrams in frames that the bus has acknowledged.",
+);
+const FRAMES_FAILED: Metric = counter(
+    "natrail_collector_frames_failed_total",
+    &[],
+    "Frames that the bus refused for good.",
+);
+const FAILED: Metric = counter(
+    "natrail_collector_datagrams_failed_total",
+    &[],
+    "Datagrams in frames that the bus refused for good.",
+);
+const IN_FLIGHT: Metric = gauge(
+    "natrail_collector_frames_in_flight",
+    &[],
+    "Frames handed to the bus and neither acknowledged nor refused yet.",
+);
+const BUS_UP: Metric = gauge(
+    "natrail_collector_bus_up",
+    &[],
+    "1 if the bus answered last time, else 0.",
+);
+const BUS_STALLS: Metric = counter(
+    "natrail_collector_bus_stalls_total",
+    &[],
+    "Frames that had to wait because the bus's memory was full.",
+);
+const REARMS: Metric = counter(
+    "natrail_collector_buffer_rearms_total",
+    &["cause"],
+    "Receive requests armed again: no_buffer (raise collector.ring_buffers if it grows steadily) or other (an empty datagram ends a request).",
+);
+const RESIDENT: Metric = gauge(
+    "natrail_collector_resident_bytes",
+    &[],
+    "Memory of this process that is in RAM, in octets.",
+);
+
+const XDP_PACKETS: Metric = counter(
+    "natrail_xdp_packets_total",
+    &["exporter", "verdict"],
+    "Packets that the XDP program saw, by what became of them; exporter `none` for sources that are no exporter. Absent without [collector.xdp].",
+);
+const XDP_BYTES: Metric = counter(
+    "natrail_xdp_bytes_total",
+    &["exporter", "verdict"],
+    "Octets of those packets, from the Ethernet header on.",
+);
+
+/// All metrics of the collector's program in the kernel.
+pub const XDP: &[&Metric] = &[&XDP_PACKETS, &XDP_BYTES];
+
+/// All metrics of the collector itself, in the order in which they are shown.
+pub const ALL: &[&Metric] = &[
+    &RECEIVED,
+    &RECEIVED_BYTES,
+    &FRAMED,
+    &DROPPED,
+    &EXPORTER_DROPPED,
+    &TRUNCATED,
+    &KERNEL_DROPS,
+    &FRAMES,
+    &FRAMES_ACKNOWLEDGED,
+    &ACKNOWLEDGED,
+    &FRAMES_FAILED,
+    &FAILED,
+    &IN_FLIGHT,
+    &BUS_UP,
+    &BUS_STALLS,
+    &REARMS,
+    &RESIDENT,
+];
+
+/// Writes the present values of [`ALL`].
+pub fn render(view: &View, text: &mut Text) {
+    let counts = view.counts();
+    let sent = view.sender.counts();
+    single(text, &RECEIVED, counts.received);
+    single(text, &RECEIVED_BYTES, counts.received_bytes);
+    single(text, &FRAMED, counts.framed);
+    let reasons = [
+        ("not_allowed", counts.not_allowed),
+        ("no_buffer", counts.no_buffer),
+        ("malformed", counts.malformed),
+    ];
+    labelled(text, &DROPPED, reasons);
+    exporters(view, text);
+    single(text, &TRUNCATED, counts.truncated);
+    single(text, &KERNEL_DROPS, counts.kernel_drops);
+    let causes = [
+        ("size", counts.frames_by_size),
+        ("age", counts.frames_by_age),
+        ("stop", counts.frames_by_stop),
+    ];
+    labelled(text, &FRAMES, causes);
+    single(text, &FRAMES_ACKNOWLEDGED, sent.acknowledged_frames);
+    single(text, &ACKNOWLEDGED, sent.acknowledged_datagrams);
+    single(text, &FRAMES_FAILED, sent.failed_frames);
+    single(text, &FAILED, sent.failed_datagrams);
+    single(text, &IN_FLIGHT, sent.in_flight_frames);
+    single(text, &BUS_UP, u64::from(view.sender.is_up()));
+    single(text, &BUS_STALLS, view.stalls.get());
+    labelled(
+        text,
+        &REARMS,
+        [("no_buffer", counts.out_of_buffers), ("other", counts.rearms)],
+    );
+    single(text, &RESIDENT, daemon::memory::resident_bytes().unwrap_or(0));
+}
+
+/// Writes the present values of [`XDP`].
+pub fn render_xdp(counts: &[Count], text: &mut Text) {
+    xdp_samples(counts, text, &XDP_PACKETS, |count| count.packets);
+    xdp_samples(counts, text, &XDP_BYTES, |count| count.octets);
+}
+
+fn xdp_samples(counts: &[Count], text: &mut Text, metric: &Metric, value: fn(&Count) -> u64) {
+    text.metric(metric.name, metric.metric_type, metric.help);
+    for count in counts {
+        let labels = [
+            ("exporter", count.exporter.as_deref().unwrap_or("none")),
+            ("verdict", count.verdict.name()),
+        ];
+        text.sample(metric.name, &labels, value(count));
+    }
+}
+
+fn exporters(view: &View, text: &mut Text) {
+    let mut sums = FxHashMap::default();
+    let others: u64 = view
+        .threads
+        .iter()
+        .map(|thread| thread.dropped_exporters.add_to(&mut sums))
+        .sum();
+    let metric = EXPORTER_DROPPED;
+    text.metric(metric.name, metric.metric_type, metric.help);
+    for (exporter, count) in sums {
+        text.sample(metric.name, &[("exporter", &exporter.to_string())], count);
+    }
+    text.sample(metric.name, &[("exporter", "others")], others);
+}
+
+fn single(text: &mut Text, metric: &Metric, value: u64) {
+    text.single(metric.name, metric.metric_type, metric.help, value);
+}
+
+/// One sample for each value of the metric's one label.
+fn labelled<const N: usize>(text: &mut Text, metric: &Metric, values: [(&str, u64); N]) {
+    text.metric(metric.name, metric.metric_type, metric.help);
+    for (value, count) in values {
+        text.sample(metric.name, &[(metric.labels[0], value)], count);
+    }
+}

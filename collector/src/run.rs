@@ -1,0 +1,236 @@
+//! The program around the collector: configuration, signals, exit codes.
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, mpsc};
+use std::thread;
+use std::time::Duration;
+
+use anyhow::Context;
+use bus::FrameSender;
+use config::Config;
+use daemon::signals::Signals;
+
+use crate::collector::{Collector, Outcome, Sockets};
+use crate::error::StartError;
+use crate::filter::Filter;
+use crate::gate::GatedSender;
+use crate::{metrics, privileges};
+
+/// How often signals are looked at.
+const TICK: Duration = Duration::from_millis(100);
+/// How long the end may take to deliver what was received.
+const FLUSH_MAX: Duration = Duration::from_secs(30);
+
+/// Not everything could be delivered, or a receive thread had ended by itself.
+const EXIT_LOSS: u8 = 3;
+/// The collector could not start.
+const EXIT_START: u8 = 2;
+
+/// What the command line says.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// The configuration file.
+    pub config: PathBuf,
+    /// Only check configuration, CPUs and interfaces.
+    pub check: bool,
+}
+
+/// Runs until SIGTERM or SIGINT. Exit codes: 0 everything delivered, 2 could not start, 3 something was lost.
+pub fn run(options: &Options) -> ExitCode {
+    match start_and_serve(options) {
+        Ok(code) => code,
+        Err(error) => {
+            tracing::error!("{error:#}");
+            ExitCode::from(EXIT_START)
+        }
+    }
+}
+
+fn start_and_serve(options: &Options) -> anyhow::Result<ExitCode> {
+    let config = Config::load(&options.config)?;
+    let settings = config.collector.as_ref().ok_or(StartError::NotConfigured)?;
+    if options.check {
+        check(settings)?;
+        tracing::info!("{} is usable", options.config.display());
+        return Ok(ExitCode::SUCCESS);
+    }
+    let signals = Signals::install()?;
+
+    // All that needs privileges, before any thread is started: a thread keeps the privileges it was started with.
+    let sockets = Sockets::open(settings)?;
+    let attach = |xdp| Filter::attach(xdp, &sockets.addresses(), &config.exporters);
+    let xdp = settings.xdp.as_ref().map(attach).transpose()?;
+    privileges::drop_all().context("cannot give up privileges")?;
+
+    let sender = Arc::new(GatedSender::new(bus::kafka::connect_sender(&config.bus)?));
+    let collector = sockets.start(&config.exporters, config.bus.partitions, Arc::clone(&sender) as _)?;
+    serve_metrics(settings, &signals, &collector, xdp.clone())?;
+    for (listener, address) in settings.listeners.iter().zip(collector.addresses()) {
+        tracing::info!(
+            "receiving {:?} on {address} on {} CPUs",
+            listener.kind,
+            settings.cores.len()
+        );
+    }
+    let topics = Topics::ensure(&config.bus, sender)?;
+
+    let refused = serve(&options.config, &signals, &collector, xdp.as_ref(), &topics);
+    signals.stop();
+    let limit = if refused.is_some() {
+        Duration::ZERO
+    } else {
+        FLUSH_MAX
+    };
+    let outcome = collector.stop(limit);
+    topics.ended.store(true, Ordering::Relaxed);
+    let code = report(&outcome);
+    match refused {
+        Some(refused) => Err(refused.into()),
+        None => Ok(code),
+    }
+}
+
+/// What `--check` looks at beyond the file itself. Touches nothing.
+fn check(settings: &config::Collector) -> anyhow::Result<()> {
+    for &core in &settings.cores {
+        daemon::cpu::check(core).map_err(StartError::Core)?;
+    }
+    for interface in settings.xdp.iter().flat_map(|xdp| &xdp.interfaces) {
+        let path = Path::new("/sys/class/net").join(interface);
+        anyhow::ensure!(
+            path.exists(),
+            "collector.xdp.interfaces: there is no network interface {interface}"
+        );
+    }
+    Ok(())
+}
+
+fn serve_metrics(
+    settings: &config::Collector,
+    signals: &Signals,
+    collector: &Collector,
+    xdp: Option<Filter>,
+) -> anyhow::Result<()> {
+    let Some(address) = settings.metrics else {
+        return Ok(());
+    };
+    let view = collector.view();
+    let bound = daemon::metrics::serve(address, signals, move |text| {
+        metrics::render(&view, text);
+        if let Some(xdp) = &xdp {
+            xdp.render(text);
+        }
+    })?;
+    tracing::info!("metrics are at http://{bound}/metrics");
+    Ok(())
+}
+
+/// Until stop is asked for, a receive thread fails, or the bus refuses for good (what it said is given back).
+fn serve(
+    path: &Path,
+    signals: &Signals,
+    collector: &Collector,
+    xdp: Option<&Filter>,
+    topics: &Topics,
+) -> Option<bus::BusError> {
+    while !signals.stopping() && !collector.has_failed() {
+        if signals.take_reload() {
+            reload(path, collector, xdp);
+        }
+        if let Ok(refused) = topics.refused.try_recv() {
+            return Some(refused);
+        }
+        thread::sleep(TICK);
+    }
+    tracing::info!("stopping: taking what the sockets hold, then delivering all frames");
+    None
+}
+
+/// Puts the file's allow-list in force; a file that cannot be used changes nothing.
+fn reload(path: &Path, collector: &Collector, xdp: Option<&Filter>) {
+    let exporters = match Config::load(path) {
+        Ok(config) => config.exporters,
+        Err(error) => {
+            tracing::error!("reload: the allow-list stays as it was: {error}");
+            return;
+        }
+    };
+    collector.reload(&exporters);
+    if let Some(Err(error)) = xdp.map(|xdp| xdp.reload(&exporters)) {
+        tracing::error!("reload: the XDP program keeps its old allow-list: {error:#}");
+        return;
+    }
+    let allowed = if exporters.allow_all {
+        "everybody".into()
+    } else {
+        format!("{} entries", exporters.list.len())
+    };
+    tracing::info!("reload: allow-list is in force ({allowed}); other settings need a restart");
+}
+
+fn report(outcome: &Outcome) -> ExitCode {
+    let Outcome {
+        counts,
+        undelivered,
+        thread_failed,
+    } = outcome;
+    tracing::info!(
+        "{} datagrams received, {} framed, {} dropped (not allowed {}, no buffer {}, malformed {}); {} dropped by the kernel",
+        counts.received,
+        counts.framed,
+        counts.not_allowed + counts.no_buffer + counts.malformed,
+        counts.not_allowed,
+        counts.no_buffer,
+        counts.malformed,
+        counts.kernel_drops,
+    );
+    if undelivered.frames() == 0 && !thread_failed {
+        tracing::info!("all {} frames were delivered", counts.frames());
+        return ExitCode::SUCCESS;
+    }
+    tracing::error!(
+        "{} of {} frames were not delivered: {} never taken by the bus ({} datagrams), {} not acknowledged in time, {} refused",
+        undelivered.frames(),
+        counts.frames(),
+        undelivered.unsent_frames,
+        undelivered.unsent_datagrams,
+        undelivered.unacknowledged_frames,
+        undelivered.failed_frames,
+    );
+    ExitCode::from(EXIT_LOSS)
+}
+
+/// The thread that makes the topics and opens the gate.
+struct Topics {
+    refused: mpsc::Receiver<bus::BusError>,
+    ended: Arc<AtomicBool>,
+}
+
+impl Topics {
+    fn ensure<S: FrameSender + 'static>(
+        bus: &config::Bus,
+        gate: Arc<GatedSender<S>>,
+    ) -> Result<Self, StartError> {
+        let ended = Arc::new(AtomicBool::new(false));
+        let (say, refused) = mpsc::channel();
+        let (bus, until) = (bus.clone(), Arc::clone(&ended));
+        thread::Builder::new()
+            .name("topics".into())
+            .spawn(
+                move || match bus::kafka::ensure_topics(&bus, || until.load(Ordering::Relaxed)) {
+                    Ok(true) => gate.open(),
+                    Ok(false) => {}
+                    Err(error) => {
+                        let _ = say.send(error);
+                    }
+                },
+            )
+            .map_err(|source| StartError::Resource {
+                what: "start the topics thread",
+                source,
+            })?;
+        Ok(Self { refused, ended })
+    }
+}

@@ -1,0 +1,96 @@
+//! docs/metrics.md, the table in the code, and what is really rendered say the same.
+
+mod common;
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use collector::metrics::{ALL, Metric, XDP, render, render_xdp};
+use collector::xdp::Count;
+use daemon::metrics::{Text, Type};
+use wire::verdict::Verdict;
+
+fn line(metric: &Metric) -> String {
+    let metric_type = if metric.metric_type == Type::Counter {
+        "counter"
+    } else {
+        "gauge"
+    };
+    let labels: Vec<_> = metric.labels.iter().map(|label| format!("`{label}`")).collect();
+    format!(
+        "| `{}` | {metric_type} | {} | {} |",
+        metric.name,
+        labels.join(", "),
+        metric.help
+    )
+    .replace("|  |", "| |")
+}
+
+#[test]
+fn the_page_has_the_table_of_the_code() {
+    let page = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/metrics.md"))
+        .expect("the page");
+    let section = page
+        .split_once("\n## Collector\n")
+        .expect("a section Collector")
+        .1;
+    let section = section
+        .split_once("\n## ")
+        .map_or(section, |(section, _)| section);
+    let on_page: Vec<_> = section.lines().filter(|line| line.starts_with("| `")).collect();
+    let in_code: Vec<_> = ALL.iter().chain(XDP).map(|metric| line(metric)).collect();
+    assert_eq!(
+        on_page,
+        in_code,
+        "docs/metrics.md should have:\n{}",
+        in_code.join("\n")
+    );
+}
+
+/// Names and labels of the samples of a rendered text.
+fn rendered(text: &str) -> BTreeSet<(String, Vec<String>)> {
+    let samples = text.lines().filter(|line| !line.starts_with('#'));
+    samples
+        .map(|line| {
+            let series = line.rsplit_once(' ').expect("a value").0;
+            let (name, labels) = series.split_once('{').unwrap_or((series, ""));
+            let labels = labels
+                .split("\",")
+                .filter_map(|label| label.split_once('='))
+                .map(|(name, _)| name.to_owned());
+            (name.to_owned(), labels.collect())
+        })
+        .collect()
+}
+
+fn table(metrics: &[&Metric]) -> BTreeSet<(String, Vec<String>)> {
+    let labels = |metric: &Metric| metric.labels.iter().map(|&label| label.to_owned()).collect();
+    metrics
+        .iter()
+        .map(|metric| (metric.name.to_owned(), labels(metric)))
+        .collect()
+}
+
+#[test]
+fn what_is_rendered_is_the_table() {
+    let bus = Arc::new(common::MemoryBus::default());
+    let collector = collector::Collector::start(&common::config("", &[]), bus).expect("starts");
+    let mut text = Text::default();
+    render(&collector.view(), &mut text);
+    assert_eq!(rendered(&text.finish()), table(ALL));
+    let mut text = Text::default();
+    let count = Count {
+        exporter: Some("cgn7".into()),
+        verdict: Verdict::Accepted,
+        packets: 3,
+        octets: 300,
+    };
+    render_xdp(&[count], &mut text);
+    let text = text.finish();
+    assert_eq!(rendered(&text), table(XDP));
+    assert!(
+        text.contains("natrail_xdp_packets_total{exporter=\"cgn7\",verdict=\"accepted\"} 3\n"),
+        "{text}"
+    );
+    collector.stop(common::PATIENCE);
+}
