@@ -1,0 +1,20 @@
+//! `natrail-consumer`: frames from the bus become rows in the database, each event exactly once.
+//!
+//! A worker is pinned to a core, owns streams (partitions) and two database connections. Its thread takes frames and
+//! decodes, sorts and encodes them; a second thread drives the connections, so that decoding overlaps COPY.
+//!
+//! - [`run`]: start-up, workers, shutdown;
+//! - [`worker`]: the loop of one worker, ownership of streams, and the one recovery path;
+//! - [`assemble`]: frames to batches: decoding, dead letters, limits;
+//! - [`profiles`]: which decoder reads an exporter;
+//! - [`pipeline`]: the two connections: COPY overlaps, commits keep their order;
+//! - [`summarise`]: BRIN learns about new rows, off the pipeline;
+//! - [`metrics`]: what is counted, and its names.
+
+pub mod assemble;
+pub mod metrics;
+pub mod pipeline;
+pub mod profiles;
+pub mod run;
+pub mod summarise;
+pub mod worker;

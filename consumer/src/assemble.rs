@@ -1,0 +1,287 @@
+//! Frames to batches: decoding, dead letters, limits.
+//!
+//! A frame is the unit: it goes into one batch whole, and positions move by whole frames.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv4Addr};
+use std::time::{Duration, Instant};
+
+use bus::{BusError, DeadLetter, DeadLetterSender, Stream};
+use decode::{DecodeError, Outcome};
+use event::columns::{Origin, PlausibleTime};
+use event::{Batch, Event};
+use store::ingest::{Advance, EncodedBatch, Encoder, StreamState};
+use wire::frame::{Datagram, Frame, FrameError, PayloadKind};
+
+use crate::metrics::{BAD_FRAMES, Tally, bad_frame_index};
+use crate::profiles::Profiles;
+
+/// Frames of one batch; a batch of dead letters or ignored messages has no rows that would limit it.
+const BATCH_FRAMES_MAX: u64 = 4096;
+/// Octets of the frames of one batch.
+const BATCH_BYTES_MAX: usize = 128 << 20;
+/// How long dead letters may wait for room in the bus's queue, and for their acknowledgement.
+const DEAD_LETTER_WAIT: Duration = Duration::from_secs(10);
+
+/// When a batch is written.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    pub rows: usize,
+    /// Counted from the batch's first frame.
+    pub age: Duration,
+}
+
+/// A batch that is ready to be written.
+#[derive(Debug)]
+pub struct Sealed {
+    pub encoded: EncodedBatch,
+    pub tally: Tally,
+    /// Where its streams are once it is committed.
+    pub next: Vec<(Stream, i64)>,
+}
+
+/// Fills batches.
+pub struct Assembler {
+    profiles: Profiles,
+    limits: Limits,
+    batch: Batch,
+    encoder: Encoder,
+    letters: Box<dyn DeadLetterSender>,
+    /// Streams that are being read.
+    places: HashMap<Stream, Place>,
+    open: Open,
+}
+
+/// Where a stream is.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    id: i32,
+    /// After the batches that were sealed so far; -1 before the first frame ever.
+    sealed: i64,
+    /// What the open batch adds.
+    step: Option<Advance>,
+}
+
+/// What the open batch holds beside its rows.
+#[derive(Debug, Default)]
+struct Open {
+    since: Option<Instant>,
+    bytes: usize,
+    letters: bool,
+    tally: Tally,
+}
+
+impl Assembler {
+    pub fn new(
+        profiles: Profiles,
+        limits: Limits,
+        plausible: PlausibleTime,
+        letters: Box<dyn DeadLetterSender>,
+    ) -> Self {
+        Self {
+            profiles,
+            limits,
+            batch: Batch::new(plausible),
+            encoder: Encoder::new(),
+            letters,
+            places: HashMap::new(),
+            open: Open::default(),
+        }
+    }
+
+    /// Forgets everything that was not sealed, and goes on at the database's positions.
+    pub fn start(&mut self, states: &[(Stream, StreamState)]) {
+        self.stop();
+        self.places = states
+            .iter()
+            .map(|&(stream, state)| {
+                (
+                    stream,
+                    Place {
+                        id: state.id,
+                        sealed: state.next_offset,
+                        step: None,
+                    },
+                )
+            })
+            .collect();
+    }
+
+    /// Forgets everything that was not sealed; frames are passed over until [`Self::start`].
+    pub fn stop(&mut self) {
+        self.places.clear();
+        self.batch.clear();
+        self.open = Open::default();
+    }
+
+    /// Whether nothing more should go into this batch.
+    pub fn is_full(&self) -> bool {
+        self.batch.rows() >= self.limits.rows
+            || self.open.tally.frames >= BATCH_FRAMES_MAX
+            || self.open.bytes >= BATCH_BYTES_MAX
+    }
+
+    /// Time until the open batch is due; `None` without one.
+    pub fn due_in(&self) -> Option<Duration> {
+        self.open
+            .since
+            .map(|since| self.limits.age.saturating_sub(since.elapsed()))
+    }
+
+    /// Takes a frame whole. Records that are no frame, and datagrams that cannot be decoded, become dead letters.
+    ///
+    /// # Errors
+    /// If the bus takes no dead letters: the batch must be thrown away.
+    pub fn frame(&mut self, stream: Stream, offset: i64, record: &[u8]) -> Result<(), BusError> {
+        let Some(place) = self.places.get_mut(&stream) else {
+            return Ok(());
+        };
+        self.open.since.get_or_insert_with(Instant::now);
+        self.open.bytes += record.len();
+        self.open.tally.frames += 1;
+        let step = place.step.get_or_insert(Advance {
+            stream: place.id,
+            expected: place.sealed,
+            next: place.sealed,
+            ..Advance::default()
+        });
+        debug_assert!(offset >= step.next, "a stream's offsets grow");
+        step.next = offset + 1;
+        step.frames += 1;
+        let mut filling = Filling {
+            stream,
+            offset,
+            next_event: 0,
+            step,
+            profiles: &mut self.profiles,
+            batch: &mut self.batch,
+            letters: &mut *self.letters,
+            open: &mut self.open,
+        };
+        match Frame::open(record) {
+            Ok(frame) => {
+                for (index, datagram) in frame.datagrams().enumerate() {
+                    filling.datagram(frame.kind(), index as u32, &datagram)?;
+                }
+                Ok(())
+            }
+            Err(error) => filling.bad_frame(error, record),
+        }
+    }
+
+    /// Encodes the open batch, after its dead letters were acknowledged. `None` if there is none.
+    ///
+    /// # Errors
+    /// If dead letters are not acknowledged: the batch must be thrown away, or they might be lost.
+    pub fn seal(&mut self) -> Result<Option<Sealed>, BusError> {
+        if self.open.since.is_none() {
+            return Ok(None);
+        }
+        if self.open.letters {
+            self.letters.flush(DEAD_LETTER_WAIT)?;
+        }
+        let mut advances = Vec::new();
+        let mut next = Vec::new();
+        for (&stream, place) in &mut self.places {
+            if let Some(step) = place.step.take() {
+                place.sealed = step.next;
+                next.push((stream, step.next));
+                advances.push(step);
+            }
+        }
+        let encoded = self.encoder.encode(&self.batch, advances);
+        let tally = std::mem::take(&mut self.open).tally;
+        debug_assert_eq!(tally.rows(), self.batch.rows() as u64);
+        self.batch.clear();
+        Ok(Some(Sealed { encoded, tally, next }))
+    }
+}
+
+/// One frame on its way into the open batch.
+struct Filling<'a> {
+    stream: Stream,
+    offset: i64,
+    next_event: i32,
+    step: &'a mut Advance,
+    profiles: &'a mut Profiles,
+    batch: &'a mut Batch,
+    letters: &'a mut dyn DeadLetterSender,
+    open: &'a mut Open,
+}
+
+impl Filling<'_> {
+    fn datagram(&mut self, kind: PayloadKind, index: u32, datagram: &Datagram<'_>) -> Result<(), BusError> {
+        self.step.datagrams += 1;
+        self.open.tally.datagrams += 1;
+        match self.decode(kind, datagram) {
+            Ok(Outcome::Events(_)) => Ok(()),
+            Ok(Outcome::Ignored(reason)) => {
+                self.step.ignored += 1;
+                self.open.tally.ignored[reason as usize] += 1;
+                Ok(())
+            }
+            Err(reason) => {
+                self.step.dead_letters += 1;
+                self.open.tally.dead_letters[reason as usize] += 1;
+                self.letter(&DeadLetter {
+                    stream: self.stream,
+                    offset: self.offset,
+                    index,
+                    exporter: datagram.exporter,
+                    received_ns: datagram.received_ns,
+                    reason: reason.name(),
+                    payload: datagram.payload,
+                })
+            }
+        }
+    }
+
+    fn decode(&mut self, kind: PayloadKind, datagram: &Datagram<'_>) -> Result<Outcome, DecodeError> {
+        if datagram.truncated {
+            return Err(DecodeError::TruncatedOnReceive);
+        }
+        if kind != PayloadKind::Syslog {
+            return Err(DecodeError::NoDecoder);
+        }
+        let received_ns = i64::try_from(datagram.received_ns).unwrap_or(i64::MAX);
+        let profile = self.profiles.of(datagram.exporter);
+        let sink = |event: &Event<'_>| {
+            let origin = Origin {
+                stream: self.step.stream,
+                offset: self.offset,
+                index: self.next_event,
+            };
+            self.batch.push(event, datagram.exporter, received_ns, origin);
+            self.next_event += 1;
+            self.step.events += 1;
+            self.open.tally.events[event.kind as usize] += 1;
+        };
+        decode::syslog::decode(profile, datagram.payload, sink)
+    }
+
+    fn bad_frame(&mut self, error: FrameError, record: &[u8]) -> Result<(), BusError> {
+        let Stream { topic, partition } = self.stream;
+        tracing::error!(
+            "record at offset {} of {} partition {partition} is no frame ({error}); it goes to the dead letters",
+            self.offset,
+            topic.name()
+        );
+        self.step.bad_frames += 1;
+        self.open.tally.bad_frames[bad_frame_index(error)] += 1;
+        self.letter(&DeadLetter {
+            stream: self.stream,
+            offset: self.offset,
+            index: 0,
+            // Who sent it stands in what cannot be read.
+            exporter: IpAddr::V4(Ipv4Addr::UNSPECIFIED),
+            received_ns: 0,
+            reason: BAD_FRAMES[bad_frame_index(error)],
+            payload: record,
+        })
+    }
+
+    fn letter(&mut self, letter: &DeadLetter<'_>) -> Result<(), BusError> {
+        self.open.letters = true;
+        self.letters.send(letter, DEAD_LETTER_WAIT)
+    }
+}

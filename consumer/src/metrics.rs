@@ -1,0 +1,269 @@
+//! What is counted. Names and meanings: docs/metrics.md.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use daemon::metrics::{Text, Type};
+use decode::{DecodeError, Ignored};
+use event::Kind;
+use wire::frame::FrameError;
+
+/// Reasons of [`bad_frame_name`], in the order of [`bad_frame_index`].
+pub const BAD_FRAMES: [&str; 7] = [
+    "frame_too_short",
+    "frame_bad_magic",
+    "frame_unknown_version",
+    "frame_unknown_kind",
+    "frame_bad_length",
+    "frame_bad_checksum",
+    "frame_bad_datagram",
+];
+
+/// Place of the error in [`BAD_FRAMES`].
+pub const fn bad_frame_index(error: FrameError) -> usize {
+    match error {
+        FrameError::TooShort => 0,
+        FrameError::BadMagic => 1,
+        FrameError::UnknownVersion(_) => 2,
+        FrameError::UnknownKind(_) => 3,
+        FrameError::BadLength => 4,
+        FrameError::BadChecksum => 5,
+        FrameError::BadDatagram => 6,
+    }
+}
+
+/// What a batch holds, counted while it is assembled and added to the totals when it is committed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub frames: u64,
+    pub datagrams: u64,
+    /// By [`Kind`].
+    pub events: [u64; Kind::ALL.len()],
+    /// By [`Ignored`].
+    pub ignored: [u64; Ignored::ALL.len()],
+    /// By [`DecodeError`].
+    pub dead_letters: [u64; DecodeError::ALL.len()],
+    /// By [`BAD_FRAMES`].
+    pub bad_frames: [u64; BAD_FRAMES.len()],
+}
+
+impl Tally {
+    /// Events of all kinds: the rows of the batch.
+    pub fn rows(&self) -> u64 {
+        self.events.iter().sum()
+    }
+}
+
+/// Totals of all workers.
+#[derive(Debug, Default)]
+pub struct Metrics {
+    frames: AtomicU64,
+    datagrams: AtomicU64,
+    events: [AtomicU64; Kind::ALL.len()],
+    ignored: [AtomicU64; Ignored::ALL.len()],
+    dead_letters: [AtomicU64; DecodeError::ALL.len()],
+    bad_frames: [AtomicU64; BAD_FRAMES.len()],
+    batches: AtomicU64,
+    pub recoveries: AtomicU64,
+    pub fenced: AtomicU64,
+    pub lost_frames: AtomicU64,
+    /// One for each worker.
+    pub workers: Vec<WorkerGauges>,
+}
+
+/// What a worker has now.
+#[derive(Debug, Default)]
+pub struct WorkerGauges {
+    pub streams: AtomicU64,
+    pub behind_frames: AtomicU64,
+}
+
+impl Metrics {
+    pub fn new(workers: usize) -> Self {
+        Self {
+            workers: (0..workers).map(|_| WorkerGauges::default()).collect(),
+            ..Self::default()
+        }
+    }
+
+    /// Adds a committed batch.
+    pub fn committed(&self, tally: &Tally) {
+        let add = |total: &AtomicU64, more: u64| total.fetch_add(more, Ordering::Relaxed);
+        add(&self.frames, tally.frames);
+        add(&self.datagrams, tally.datagrams);
+        add(&self.batches, 1);
+        for (totals, more) in [
+            (&self.events[..], &tally.events[..]),
+            (&self.ignored[..], &tally.ignored[..]),
+            (&self.dead_letters[..], &tally.dead_letters[..]),
+            (&self.bad_frames[..], &tally.bad_frames[..]),
+        ] {
+            for (total, &more) in totals.iter().zip(more) {
+                add(total, more);
+            }
+        }
+    }
+
+    /// Rows in the database by this process.
+    pub fn rows_committed(&self) -> u64 {
+        self.events
+            .iter()
+            .map(|total| total.load(Ordering::Relaxed))
+            .sum()
+    }
+
+    /// Writes all metrics.
+    pub fn render(&self, text: &mut Text) {
+        let of = |total: &AtomicU64| total.load(Ordering::Relaxed);
+        let counter = Type::Counter;
+        text.single(
+            "natrail_consumer_frames_total",
+            counter,
+            "Frames committed.",
+            of(&self.frames),
+        );
+        text.single(
+            "natrail_consumer_datagrams_total",
+            counter,
+            "Datagrams in committed frames.",
+            of(&self.datagrams),
+        );
+        let mut by =
+            |name: &str, help: &str, label: &str, values: &mut dyn Iterator<Item = (&'static str, u64)>| {
+                text.metric(name, counter, help);
+                for (word, value) in values {
+                    text.sample(name, &[(label, word)], value);
+                }
+            };
+        by(
+            "natrail_consumer_events_total",
+            "Events committed, by kind.",
+            "kind",
+            &mut Kind::ALL
+                .iter()
+                .map(|kind| (kind.name(), of(&self.events[*kind as usize]))),
+        );
+        by(
+            "natrail_consumer_ignored_total",
+            "Known messages that are no mapping, by reason.",
+            "reason",
+            &mut Ignored::ALL
+                .iter()
+                .map(|reason| (reason.name(), of(&self.ignored[*reason as usize]))),
+        );
+        by(
+            "natrail_consumer_dead_letters_total",
+            "Datagrams that could not be decoded, by reason.",
+            "reason",
+            &mut DecodeError::ALL
+                .iter()
+                .map(|reason| (reason.name(), of(&self.dead_letters[*reason as usize]))),
+        );
+        by(
+            "natrail_consumer_bad_frames_total",
+            "Records that are no frame, by reason.",
+            "reason",
+            &mut BAD_FRAMES
+                .iter()
+                .enumerate()
+                .map(|(index, name)| (*name, of(&self.bad_frames[index]))),
+        );
+        text.single(
+            "natrail_consumer_rows_committed_total",
+            counter,
+            "Rows committed.",
+            self.rows_committed(),
+        );
+        text.single(
+            "natrail_consumer_batches_total",
+            counter,
+            "Transactions committed.",
+            of(&self.batches),
+        );
+        let help =
+            "Times a worker threw away what was not committed and went back to the database's position.";
+        text.single(
+            "natrail_consumer_recoveries_total",
+            counter,
+            help,
+            of(&self.recoveries),
+        );
+        let help = "Commits refused because the stream had moved: another consumer owns it.";
+        text.single("natrail_consumer_fenced_total", counter, help, of(&self.fenced));
+        let help = "Frames that the bus dropped before they were read.";
+        text.single(
+            "natrail_consumer_lost_frames_total",
+            counter,
+            help,
+            of(&self.lost_frames),
+        );
+        let sum =
+            |gauge: fn(&WorkerGauges) -> &AtomicU64| self.workers.iter().map(|w| of(gauge(w))).sum::<u64>();
+        let help = "Streams that this process owns.";
+        text.single("natrail_consumer_streams", Type::Gauge, help, sum(|w| &w.streams));
+        let help = "Frames on the bus, in owned streams, that were not taken yet.";
+        text.single(
+            "natrail_consumer_lag_frames",
+            Type::Gauge,
+            help,
+            sum(|w| &w.behind_frames),
+        );
+        let resident = daemon::memory::resident_bytes().unwrap_or(0);
+        text.single(
+            "natrail_consumer_resident_bytes",
+            Type::Gauge,
+            "Resident memory of this process.",
+            resident,
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn the_documentation_has_exactly_the_metrics_that_there_are() {
+        let page = include_str!("../../docs/metrics.md");
+        let section = page
+            .split("\n## ")
+            .find(|part| part.starts_with("Consumer"))
+            .expect("a section Consumer");
+        let documented: BTreeSet<&str> = section
+            .split(|c: char| !(c.is_ascii_lowercase() || c == '_'))
+            .filter(|w| w.starts_with("natrail_"))
+            .collect();
+        let mut text = Text::default();
+        Metrics::new(2).render(&mut text);
+        let text = text.finish();
+        let rendered: BTreeSet<&str> = text
+            .lines()
+            .filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next())
+            .collect();
+        assert_eq!(documented, rendered);
+    }
+
+    #[test]
+    fn a_committed_batch_is_added_once() {
+        let metrics = Metrics::new(1);
+        let mut tally = Tally {
+            frames: 2,
+            datagrams: 5,
+            ..Tally::default()
+        };
+        tally.events[Kind::Block as usize] = 3;
+        tally.dead_letters[DecodeError::BadPort as usize] = 2;
+        metrics.committed(&tally);
+        let mut text = Text::default();
+        metrics.render(&mut text);
+        let text = text.finish();
+        for line in [
+            "natrail_consumer_events_total{kind=\"port-block-mapping\"} 3",
+            "natrail_consumer_dead_letters_total{reason=\"bad_port\"} 2",
+            "natrail_consumer_rows_committed_total 3",
+            "natrail_consumer_batches_total 1",
+        ] {
+            assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
+        }
+    }
+}
