@@ -19,14 +19,22 @@ pub enum ConfigError {
     Read { path: PathBuf, source: std::io::Error },
     /// not TOML, an unknown key, or a value of the wrong type
     #[error("configuration {path}: {source}")]
-    Parse { path: PathBuf, source: Box<toml::de::Error> },
+    Parse {
+        path: PathBuf,
+        source: Box<toml::de::Error>,
+    },
     /// readable, but its values do not make sense together
     #[error("configuration {path}:\n  - {}", problems.join("\n  - "))]
     Invalid { path: PathBuf, problems: Vec<String> },
+    /// neither a file nor the environment says anything
+    #[error(
+        "no configuration: {DEFAULT_PATH} does not exist. Name a file with --config, or the database with NATRAIL_DATABASE_URL"
+    )]
+    Nowhere,
 }
 
 /// The whole configuration.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Where frames go to and come from.
@@ -201,11 +209,17 @@ fn address_or_prefix<'de, D: serde::Deserializer<'de>>(from: D) -> Result<IpNet,
     let text = String::deserialize(from)?;
     let net: Result<IpNet, _> = text.parse();
     net.or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-        .map_err(|_| serde::de::Error::custom(format!("{text:?} is neither an address nor a prefix such as 192.0.2.0/24")))
+        .map_err(|_| {
+            serde::de::Error::custom(format!(
+                "{text:?} is neither an address nor a prefix such as 192.0.2.0/24"
+            ))
+        })
 }
 
 fn profile<'de, D: serde::Deserializer<'de>>(from: D) -> Result<decode::Profile, D::Error> {
-    String::deserialize(from)?.parse().map_err(serde::de::Error::custom)
+    String::deserialize(from)?
+        .parse()
+        .map_err(serde::de::Error::custom)
 }
 
 impl Exporters {
@@ -267,26 +281,57 @@ pub struct Database {
 
 impl Default for Database {
     fn default() -> Self {
-        Self { url: "postgresql://natrail@127.0.0.1:5432/natrail".into() }
+        Self {
+            url: "postgresql://natrail@127.0.0.1:5432/natrail".into(),
+        }
     }
 }
 
 impl Config {
     /// Reads and validates the file. Environment variables that are set take the place of the file's values.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path)
-            .map_err(|source| ConfigError::Read { path: path.into(), source })?;
+        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+            path: path.into(),
+            source,
+        })?;
         let mut config = Self::parse(&text, path)?;
         config.take_environment();
         Ok(config)
     }
 
+    /// For commands that need little more than the database: reads `path`, or [`DEFAULT_PATH`] if there is one; without
+    /// a file, `NATRAIL_DATABASE_URL` is enough, and everything else has its default.
+    pub fn load_or_default(path: Option<&Path>) -> Result<Self, ConfigError> {
+        let default_path = Path::new(DEFAULT_PATH);
+        match path {
+            Some(path) => Self::load(path),
+            None if default_path.exists() => Self::load(default_path),
+            None if std::env::var_os("NATRAIL_DATABASE_URL").is_none_or(|url| url.is_empty()) => {
+                Err(ConfigError::Nowhere)
+            }
+            None => {
+                let mut config = Self::default();
+                config.take_environment();
+                Ok(config)
+            }
+        }
+    }
+
     /// Reads and validates TOML text; `path` is for messages.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text)
-            .map_err(|source| ConfigError::Parse { path: path.into(), source: Box::new(source) })?;
+        let config: Self = toml::from_str(text).map_err(|source| ConfigError::Parse {
+            path: path.into(),
+            source: Box::new(source),
+        })?;
         let problems = config.problems();
-        if problems.is_empty() { Ok(config) } else { Err(ConfigError::Invalid { path: path.into(), problems }) }
+        if problems.is_empty() {
+            Ok(config)
+        } else {
+            Err(ConfigError::Invalid {
+                path: path.into(),
+                problems,
+            })
+        }
     }
 
     /// `NATRAIL_KAFKA` and `NATRAIL_DATABASE_URL` name other servers than the file.
@@ -313,10 +358,17 @@ impl Config {
         check(self.bus.queue_mib >= 8, "bus.queue_mib must be at least 8");
         check(
             !self.bus.topic_prefix.is_empty()
-                && self.bus.topic_prefix.bytes().all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)),
+                && self
+                    .bus
+                    .topic_prefix
+                    .bytes()
+                    .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)),
             "bus.topic_prefix may hold letters, digits, '.', '_' and '-', and must not be empty",
         );
-        check(!self.consumer.cores.is_empty(), "consumer.cores must name at least one CPU");
+        check(
+            !self.consumer.cores.is_empty(),
+            "consumer.cores must name at least one CPU",
+        );
         check(
             (1..=1_000_000).contains(&self.consumer.batch_rows),
             "consumer.batch_rows must be from 1 to 1000000",
@@ -330,8 +382,14 @@ impl Config {
             "no exporter may send: list some under [[exporters.exporter]], or set exporters.allow_all = true",
         );
         if let Some(collector) = &self.collector {
-            check(!collector.cores.is_empty(), "collector.cores must name at least one CPU");
-            check(!collector.listeners.is_empty(), "collector needs at least one [[collector.listener]]");
+            check(
+                !collector.cores.is_empty(),
+                "collector.cores must name at least one CPU",
+            );
+            check(
+                !collector.listeners.is_empty(),
+                "collector needs at least one [[collector.listener]]",
+            );
             check(
                 (66_000..=1_000_000).contains(&collector.frame_bytes),
                 "collector.frame_bytes must be from 66000 to 1000000",
@@ -349,7 +407,10 @@ impl Config {
                 "collector.datagram_bytes_max must be from 512 to 65535",
             );
             check(
-                collector.xdp.as_ref().is_none_or(|xdp| !xdp.interfaces.is_empty()),
+                collector
+                    .xdp
+                    .as_ref()
+                    .is_none_or(|xdp| !xdp.interfaces.is_empty()),
                 "collector.xdp.interfaces must name at least one interface",
             );
             let mut addresses: Vec<_> = collector.listeners.iter().map(|l| l.address).collect();
@@ -392,13 +453,27 @@ mod tests {
     }
 
     #[test]
+    fn the_example_file_is_valid() {
+        let config = parse(include_str!("../../docs/natrail.example.toml")).expect("valid");
+        let collector = config.collector.expect("it shows a collector");
+        assert_eq!(collector.listeners.len(), 1);
+        assert!(!config.exporters.allow_all && config.exporters.list.len() == 2);
+    }
+
+    #[test]
     fn mistakes_are_named() {
         for (text, word) in [
             ("[bus]\nbrokerz = \"x\"", "brokerz"),
-            ("[exporters]\nallow_all = true\n[bus]\npartitions = 0", "bus.partitions"),
+            (
+                "[exporters]\nallow_all = true\n[bus]\npartitions = 0",
+                "bus.partitions",
+            ),
             ("", "allow_all"),
             ("[[exporters.exporter]]\naddress = \"300.1.1.1\"", "300.1.1.1"),
-            ("[[exporters.exporter]]\naddress = \"10.0.0.1\"\nprofile = \"acme\"", "acme"),
+            (
+                "[[exporters.exporter]]\naddress = \"10.0.0.1\"\nprofile = \"acme\"",
+                "acme",
+            ),
         ] {
             let error = parse(text).expect_err(text).to_string();
             assert!(error.contains(word), "{error}");
