@@ -1,1 +1,68 @@
-fn main() {}
+//! `cargo xtask`: everything around the workspace that is not the workspace.
+//!
+//! - `services`: Apache Kafka and PostgreSQL with TimescaleDB on loopback, for tests, benchmarks and the demo
+//! - `demo`: the whole way from the wire to an answer, checked
+//! - `test`: everything that must hold
+//! - `bench`: comparisons
+//! - `install`: what the other commands need from Debian
+//! - `ebpf`: the committed XDP object
+
+mod bench;
+mod demo;
+mod ebpf;
+mod install;
+mod paths;
+mod progress;
+mod services;
+mod test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Build, services, demo, tests and benchmarks of natrail.
+#[derive(Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Builds the XDP program and updates the committed object.
+    Ebpf {
+        /// Only builds, and fails when the committed object is out of date.
+        #[arg(long)]
+        check: bool,
+    },
+    /// Kafka and PostgreSQL with TimescaleDB on loopback.
+    Services {
+        #[command(subcommand)]
+        command: services::Command,
+    },
+    /// From a router's datagram to the answer of a trace, on this machine, checked.
+    Demo,
+    /// Formatting, lints, the committed XDP object, and all tests.
+    Test,
+    /// Comparisons, each in one run.
+    Bench(bench::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse().command {
+        Command::Ebpf { check } => ebpf::run(check).map(|()| true),
+        Command::Services { command } => services::run(command),
+        Command::Demo => demo::run(),
+        Command::Test => test::run(),
+        Command::Bench(arguments) => bench::run(arguments).map(|()| true),
+    };
+    match result {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
