@@ -1,0 +1,131 @@
+//! Decoding in ns per line, beside the same grammars as regular expressions.
+//!
+//! Both read the same lines in alternating rounds of one run; the medians are compared. `--json` prints one object per
+//! measure, else a table. `--count KIND` decodes its lines a fixed number of times and does nothing else: run under
+//! `valgrind --tool=callgrind`, the difference of two counts is the instructions per line.
+
+use std::hint::black_box;
+use std::process::ExitCode;
+use std::time::Instant;
+
+use decode::Profile;
+use natrail_benches::decode_lines::{Expressions, LINES, Lines};
+
+const ROUNDS: usize = 41;
+/// Passes over the lines in one round.
+const PASSES: usize = 4;
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
+        [] => table(),
+        ["--json"] => json(),
+        ["--count", kind, passes] => match (
+            Lines::ALL.iter().find(|lines| lines.name() == kind),
+            passes.parse(),
+        ) {
+            (Some(lines), Ok(passes)) => count(*lines, passes),
+            _ => return usage(),
+        },
+        _ => return usage(),
+    }
+    ExitCode::SUCCESS
+}
+
+fn usage() -> ExitCode {
+    let kinds: Vec<_> = Lines::ALL.iter().map(|lines| lines.name()).collect();
+    eprintln!(
+        "usage: decode_bench [--json | --count KIND PASSES]\nkinds: {}",
+        kinds.join(", ")
+    );
+    ExitCode::from(2)
+}
+
+fn table() {
+    println!(
+        "{:<16} {:>7} {:>10} {:>10} {:>10} {:>7}",
+        "lines", "octets", "ns/line", "best", "regex", "ratio"
+    );
+    for lines in Lines::ALL {
+        let Measured {
+            octets,
+            own_ns,
+            own_best_ns,
+            regex_ns,
+        } = measure(lines);
+        let ratio = own_ns / regex_ns;
+        let name = lines.name();
+        println!("{name:<16} {octets:>7.0} {own_ns:>10.1} {own_best_ns:>10.1} {regex_ns:>10.1} {ratio:>7.4}");
+    }
+}
+
+fn json() {
+    for lines in Lines::ALL {
+        let Measured { own_ns, regex_ns, .. } = measure(lines);
+        println!(
+            "{{\"bench\":\"decode\",\"measure\":\"{}_ns_per_line\",\"value\":{own_ns:.2},\"unit\":\"ns\",\
+             \"against\":\"regex\",\"against_value\":{regex_ns:.2},\"ratio\":{:.4}}}",
+            lines.name(),
+            own_ns / regex_ns,
+        );
+    }
+}
+
+struct Measured {
+    octets: f64,
+    own_ns: f64,
+    /// The fastest round: what is left when nobody else wants the core.
+    own_best_ns: f64,
+    regex_ns: f64,
+}
+
+fn measure(kind: Lines) -> Measured {
+    let expressions = Expressions::default();
+    let lines = kind.make();
+    let octets = lines.iter().map(Vec::len).sum::<usize>() as f64 / LINES as f64;
+    let (mut own, mut regex) = (Vec::new(), Vec::new());
+    for _ in 0..ROUNDS {
+        own.push(ns_per_line(PASSES, || own_pass(&lines)));
+        regex.push(ns_per_line(1, || {
+            for line in &lines {
+                black_box(expressions.decode(kind, black_box(line)));
+            }
+        }));
+    }
+    let own_best_ns = own.iter().copied().fold(f64::INFINITY, f64::min);
+    Measured {
+        octets,
+        own_ns: median(own),
+        own_best_ns,
+        regex_ns: median(regex),
+    }
+}
+
+fn own_pass(lines: &[Vec<u8>]) {
+    for line in lines {
+        let outcome = decode::syslog::decode(Profile::Auto, black_box(line), |event| {
+            black_box(event);
+        });
+        black_box(outcome).expect("a good line");
+    }
+}
+
+fn ns_per_line(passes: usize, mut pass: impl FnMut()) -> f64 {
+    let begin = Instant::now();
+    for _ in 0..passes {
+        pass();
+    }
+    begin.elapsed().as_nanos() as f64 / (passes * LINES) as f64
+}
+
+fn median(mut values: Vec<f64>) -> f64 {
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
+}
+
+fn count(kind: Lines, passes: usize) {
+    let lines = kind.make();
+    for _ in 0..passes {
+        own_pass(&lines);
+    }
+}
