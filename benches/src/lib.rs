@@ -1,1 +1,9 @@
+//! What the benchmarks are made of.
+//!
+//! - [`measure`]: a result, with what it was compared with in the same run;
+//! - [`decode_lines`]: lines for the decoders, and the same grammars as regular expressions;
+//! - [`pipeline`]: the stages from the wire to the committed row, with the real parts around them.
+
 pub mod decode_lines;
+pub mod measure;
+pub mod pipeline;

@@ -1,4 +1,6 @@
-//! What a benchmark found, as one JSON object a line.
+//! What a benchmark found, as one JSON object a line or as text.
+
+use std::fmt;
 
 /// One measure, with what it was compared with in the same run.
 #[derive(Clone, Debug)]
@@ -27,5 +29,15 @@ impl Measure {
             None => r#""against":null,"against_value":null,"ratio":null"#.to_owned(),
         };
         format!(r#"{{"bench":"{bench}","measure":"{measure}","value":{value:.2},"unit":"{unit}",{compared}}}"#)
+    }
+}
+
+impl fmt::Display for Measure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:<32} {:>14.2} {}", self.measure, self.value, self.unit)?;
+        if let Some((name, other)) = self.against {
+            write!(f, "  {:.3} x {name} ({other:.2})", self.value / other)?;
+        }
+        Ok(())
     }
 }

@@ -75,7 +75,6 @@ impl Worker {
     fn receive_until_stop(&mut self) -> io::Result<()> {
         let mut drops_due = Instant::now() + DROPS_EVERY;
         while !self.stop.load(Ordering::Acquire) {
-            self.intake.exporters.refresh();
             let before = Instant::now();
             let close_in = self
                 .intake
@@ -134,6 +133,11 @@ impl Intake {
         socket: usize,
         message: Result<Message<'_>, Malformed>,
     ) {
+        // Once for each wakeup, and after it: what came after a reload is judged by the new list.
+        let now = self.now.unwrap_or_else(|| {
+            self.exporters.refresh();
+            *self.now.insert(Instant::now())
+        });
         self.counters.received.add(1);
         let Ok(message) = message else {
             self.counters.malformed.add(1);
@@ -155,7 +159,6 @@ impl Intake {
             truncated: message.truncated,
             payload: message.payload,
         };
-        let now = *self.now.get_or_insert_with(Instant::now);
         self.framer.push(kind, partition, &datagram, now);
     }
 }

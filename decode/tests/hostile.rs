@@ -2,21 +2,11 @@
 
 mod common;
 
-use std::fs;
-
 use decode::{Outcome, Profile};
 use proptest::prelude::*;
 
 fn every_line() -> Vec<Vec<u8>> {
-    let mut files: Vec<_> = fs::read_dir(common::samples())
-        .unwrap()
-        .map(|file| file.unwrap().file_name())
-        .collect();
-    files.sort();
-    let logs = files
-        .iter()
-        .filter_map(|file| file.to_str().filter(|name| name.ends_with(".log")));
-    logs.flat_map(common::lines).collect()
+    common::logs().iter().flat_map(|log| common::lines(log)).collect()
 }
 
 #[test]

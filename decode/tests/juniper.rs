@@ -37,7 +37,7 @@ fn header_sd_id_and_tag_suffix_may_differ() {
         RELEASE.replace("PBA_RELEASE", "PBA_RELEASE_USF"),
         RELEASE.split_once("srx ").unwrap().1.to_owned(),
         RELEASE.replace("<14>1 ", "<14>2 "),
-        RELEASE.replace("]", "][timeQuality tzKnown=\"1\"]"),
+        RELEASE.replace(']', "][timeQuality tzKnown=\"1\"]"),
         RELEASE.replace("[junos", "[timeQuality tzKnown=\"1\"][junos"),
         format!("{RELEASE} Subscriber 100.64.7.21 used/maximum [0/4] blocks, releases port block"),
         format!("{RELEASE}\r\n"),
@@ -52,12 +52,12 @@ fn header_sd_id_and_tag_suffix_may_differ() {
 #[test]
 fn what_stands_in_a_value_is_no_key() {
     for value in [
-        r#" source-address=9.9.9.9 "#,
+        r" source-address=9.9.9.9 ",
         r#"x\" source-address=\"9.9.9.9\" y=\""#,
-        r#"\\"#,
+        r"\\",
         r#"\\\" protocol-id=\"17"#,
-        r#"\]"#,
-        r#"] RT_FLOW_SESSION_DENY [source-address="#,
+        r"\]",
+        r"] RT_FLOW_SESSION_DENY [source-address=",
         "",
     ] {
         let message = CREATE.replace(r#"policy-name="permit""#, &format!(r#"policy-name="{value}""#));
@@ -145,7 +145,7 @@ fn a_close_knows_its_begin_only_with_an_absolute_time() {
     assert_eq!(deleted["event"], "deleted");
     let begin = deleted["timestamp"].as_i64().unwrap() - 30_000_000_000;
     assert_eq!(deleted["mapping_start"], begin);
-    assert!(event(&close.split_once("srx ").unwrap().1.to_owned())["mapping_start"].is_null());
+    assert!(event(close.split_once("srx ").unwrap().1)["mapping_start"].is_null());
     assert!(event(&close.replace("\"30\"", "\"0\""))["mapping_start"].is_null());
     assert!(event(&close.replace("\"30\"", "\"N/A\""))["mapping_start"].is_null());
     assert_eq!(error(&close.replace("\"30\"", "\"-3\"")), BadTime);
@@ -165,6 +165,15 @@ fn what_is_not_the_grammar_is_an_error() {
         (CREATE.replace(" nat-source-port=\"1300\"", ""), MissingField),
         (CREATE.replace(" policy-name=", " source-port="), Malformed),
         (CREATE.replace(" policy-name=", " policy name="), Malformed),
+        (
+            CREATE.replace(
+                " policy-name=",
+                " a-name-that-is-longer-than-names-may-be and-more=",
+            ),
+            Malformed,
+        ),
+        (CREATE.replace(" username=", " x username="), Malformed),
+        (CREATE.replace(" policy-name=", " ="), Malformed),
         (CREATE.replace(" policy-name=", "  policy-name="), Malformed),
         (CREATE.replace("\"6\"", "6"), Malformed),
         (CREATE.replace("\"6\" ", "\"6\""), Malformed),

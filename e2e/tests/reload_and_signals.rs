@@ -48,9 +48,22 @@ fn sighup_changes_who_may_send_and_sigterm_delivers_what_is_held() {
         collector.log().contains("allow-list is in force")
     })
     .expect("a reload");
-    stage.send(newcomer, &[LINE]).expect("sent");
+    // The receive threads take the new list a moment after it is said to be in force.
+    let mut sent = 2;
+    wait_until(PATIENCE, "the newcomer to be allowed", || {
+        stage.send(newcomer, &[LINE]).expect("sent");
+        sent += 1;
+        counts(&stage).0 > 1
+    })
+    .expect("the newcomer may send");
+    let (mut framed, mut dropped) = counts(&stage);
+    wait_until(PATIENCE, "all lines to be counted", || {
+        (framed, dropped) = counts(&stage);
+        framed + dropped == sent
+    })
+    .expect("all lines are counted");
     stage.send(Ipv4Addr::LOCALHOST, &[LINE]).expect("sent");
-    wait_for(&stage, (2, 2));
+    wait_for(&stage, (framed, dropped + 1));
 
     // A file that cannot be used changes nothing.
     std::fs::write(stage.config(), "[bus]\nbrokerz = 1").expect("a broken configuration");
@@ -60,7 +73,7 @@ fn sighup_changes_who_may_send_and_sigterm_delivers_what_is_held() {
     })
     .expect("a refusal");
     stage.send(newcomer, &[LINE]).expect("sent");
-    wait_for(&stage, (3, 2));
+    wait_for(&stage, (framed + 1, dropped + 1));
 
     collector
         .stop(PATIENCE)

@@ -221,7 +221,7 @@ fn write(
 ) -> io::Result<()> {
     let mut events = Vec::new();
     let outcome = decode::syslog::decode(profile, &line.bytes, |event| {
-        events.push(EventObject::new(event, received_ns))
+        events.push(EventObject::new(event, received_ns));
     });
     let report = Report {
         line: number,

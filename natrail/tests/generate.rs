@@ -25,7 +25,7 @@ fn every_line_arrives_from_the_exporter_that_the_expectation_names() {
         .expect("a timeout");
     let target = socket.local_addr().expect("an address").to_string();
     let receiver = std::thread::spawn(move || {
-        let mut buffer = [0; 65_536];
+        let mut buffer = [0; 4096];
         let mut lines: HashMap<IpAddr, Vec<String>> = HashMap::new();
         for _ in 0..COUNT {
             let (length, from) = socket.recv_from(&mut buffer).expect("a datagram");

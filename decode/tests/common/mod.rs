@@ -21,6 +21,18 @@ pub fn lines(file: &str) -> Vec<Vec<u8>> {
         .collect()
 }
 
+/// The names of the sample files, of all vendors.
+pub fn logs() -> Vec<String> {
+    let names = fs::read_dir(samples())
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap());
+    let mut logs: Vec<_> = names
+        .filter(|name| name.rsplit('.').next() == Some("log"))
+        .collect();
+    logs.sort();
+    logs
+}
+
 /// Where the sample files are.
 pub fn samples() -> PathBuf {
     PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("tests/samples")

@@ -11,11 +11,13 @@ use event::{Action, Event, Kind, Text};
 use rand::rngs::SmallRng;
 use rand::{Rng, SeedableRng};
 
-use super::pool::{self, Destination, Destinations, ICMP, Subscriber, TCP, UDP};
+use super::pool::{Destination, Destinations, ICMP, OutsidePool, Subscriber, TCP, UDP};
 
 /// What kind of CGN is modelled.
 #[derive(Clone, Copy, Debug)]
 pub struct Traits {
+    /// Addresses that the CGNs translate to.
+    pub outside: OutsidePool,
     /// Outside ports of a block.
     pub block_ports: u16,
     /// The device logs VRFs.
@@ -141,7 +143,7 @@ impl Cgn {
             0
         };
         let outside: Option<Vec<_>> = (0..(addresses + static_count) as u32)
-            .map(|index| pool::outside(index * size.exporters + size.exporter))
+            .map(|index| traits.outside.address(index * size.exporters + size.exporter))
             .collect();
         let outside =
             outside.ok_or("too many subscribers for the outside addresses; take fewer with --subscribers")?;

@@ -5,11 +5,12 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use event::{Action, Event, Kind, TimeSource};
 
 use super::cgn::{BLOCKS_PER_SUBSCRIBER_MAX, Detail, Traits};
-use super::pool::{ICMP, TCP};
+use super::pool::{ICMP, OutsidePool, TCP};
 use super::render::{self, Clockface};
 
 /// A CGN that logs the way Junos does.
 pub const TRAITS: Traits = Traits {
+    outside: OutsidePool::SECOND,
     block_ports: 256,
     vrf: false,
     usernames: true,

@@ -5,10 +5,12 @@ use std::net::IpAddr;
 use event::{Action, Event, TimeSource};
 
 use super::cgn::Traits;
+use super::pool::OutsidePool;
 use super::render::{self, Clockface};
 
 /// A CGN that logs the way NFWare does.
 pub const TRAITS: Traits = Traits {
+    outside: OutsidePool::FIRST,
     block_ports: 512,
     vrf: true,
     usernames: false,

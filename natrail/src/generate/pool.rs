@@ -47,23 +47,30 @@ impl Subscriber {
 /// Highest number of subscribers: their blocks fit into the outside pool, and into a few hundred MiB of memory.
 pub const SUBSCRIBERS_MAX: u32 = 1_000_000;
 
-/// The outside address with this number: the three documentation networks (RFC 5737), then 198.19.0.0/16
-/// (RFC 2544). `None` past their end.
-pub fn outside(number: u32) -> Option<Ipv4Addr> {
-    const NETWORKS: [(u32, u32); 4] = [
-        (0xcb00_7101, 254),
-        (0xc633_6401, 254),
-        (0xc000_0201, 254),
-        (0xc613_0001, 65_534),
-    ];
-    let mut rest = number;
-    for (first, size) in NETWORKS {
-        if rest < size {
-            return Some(Ipv4Addr::from(first + rest));
+/// Outside addresses of the CGNs of one format. The formats' pools are disjoint, as those of two operators are.
+#[derive(Clone, Copy, Debug)]
+pub struct OutsidePool {
+    /// First address and size of each network.
+    networks: [(u32, u32); 2],
+}
+
+impl OutsidePool {
+    /// 203.0.113.0/24 (RFC 5737), then 198.18.0.0/16 (RFC 2544).
+    pub const FIRST: Self = Self { networks: [(0xcb00_7101, 254), (0xc612_0001, 65_534)] };
+    /// 198.51.100.0/24 (RFC 5737), then 198.19.0.0/16 (RFC 2544).
+    pub const SECOND: Self = Self { networks: [(0xc633_6401, 254), (0xc613_0001, 65_534)] };
+
+    /// The address with this number; `None` past the end.
+    pub fn address(self, number: u32) -> Option<Ipv4Addr> {
+        let mut rest = number;
+        for (first, size) in self.networks {
+            if rest < size {
+                return Some(Ipv4Addr::from(first + rest));
+            }
+            rest -= size;
         }
-        rest -= size;
+        None
     }
-    None
 }
 
 /// A server on the outside.
@@ -146,11 +153,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_outside_pool_ends() {
-        assert_eq!(outside(0), Some(Ipv4Addr::new(203, 0, 113, 1)));
-        assert_eq!(outside(254), Some(Ipv4Addr::new(198, 51, 100, 1)));
-        assert_eq!(outside(762), Some(Ipv4Addr::new(198, 19, 0, 1)));
-        assert_eq!(outside(762 + 65_534), None);
+    fn outside_pools_are_disjoint_and_end() {
+        let (first, second) = (OutsidePool::FIRST, OutsidePool::SECOND);
+        assert_eq!(first.address(0), Some(Ipv4Addr::new(203, 0, 113, 1)));
+        assert_eq!(first.address(253 + 65_534), Some(Ipv4Addr::new(198, 18, 255, 254)));
+        assert_eq!(first.address(254 + 65_534), None);
+        assert_eq!(second.address(0), Some(Ipv4Addr::new(198, 51, 100, 1)));
+        assert_eq!(second.address(254), Some(Ipv4Addr::new(198, 19, 0, 1)));
     }
 
     #[test]

@@ -3,12 +3,16 @@
 use std::net::IpAddr;
 
 use event::Action;
+use wide::u8x16;
 
 use super::quotes::Quotes;
 use super::{Block, Session, Tag, block_action, epoch_ns, session_action, username, whole_seconds};
 use crate::bytes::Cursor;
 use crate::syslog::Found;
 use crate::{DecodeError, address};
+
+/// Longest PARAM-NAME (RFC 5424 section 6.3.3) that is looked at in one go.
+const NAME_BYTES_MAX: usize = 32;
 
 /// Decodes what follows the `[` of the first element.
 pub(super) fn decode(tag: Tag, rest: Cursor<'_>, header_ns: Option<i64>) -> Result<Found<'_>, DecodeError> {
@@ -225,7 +229,7 @@ fn read<'a>(text: &'a [u8], fields: &mut impl Fields<'a>) -> Result<(), DecodeEr
                 tail,
                 length: close - open - 1,
             };
-        } else if !is_name(key) {
+        } else if !is_name(&text[at..], key.len()) {
             return Err(DecodeError::Malformed);
         }
         at = close + 2;
@@ -267,11 +271,24 @@ fn backslashes(value: &[u8]) -> usize {
     value.iter().rev().take_while(|&&byte| byte == b'\\').count()
 }
 
-/// Whether `key` can be a PARAM-NAME, as far as its ends tell: a blank too many would hide a key. To look at every
-/// octet of every name costs a third of the whole decoding, and the names that an event needs are compared in full.
+/// Whether the first `length` octets of `text` can be a PARAM-NAME (RFC 5424: up to 32 octets): without a blank, behind
+/// which another key might hide.
 #[inline]
-fn is_name(key: &[u8]) -> bool {
-    matches!((key.first(), key.last()), (Some(b'!'..), Some(b'!'..)))
+fn is_name(text: &[u8], length: usize) -> bool {
+    let Some(chunk) = text
+        .first_chunk::<NAME_BYTES_MAX>()
+        .filter(|_| length <= NAME_BYTES_MAX)
+    else {
+        return text.iter().take(length).all(|&octet| octet > b' ') && length != 0;
+    };
+    // All at once: octet by octet this took a third of the whole decoding.
+    let (parts, _) = chunk.as_chunks::<16>();
+    let blanks = |part: &[u8; 16]| {
+        let octets = u8x16::new(*part);
+        octets.min(u8x16::splat(b' ')).simd_eq(octets).to_bitmask()
+    };
+    let first_blank = (blanks(&parts[0]) | blanks(&parts[1]) << 16).trailing_zeros() as usize;
+    first_blank >= length && length != 0
 }
 
 /// What may follow the last element: nothing, or the same in running text, which Junos adds unless it is told to be

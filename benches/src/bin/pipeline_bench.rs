@@ -1,0 +1,47 @@
+//! The pipeline's stages and the whole, measured with the real kernel, Kafka and PostgreSQL.
+//!
+//! `pipeline_bench [--json] [xdp] [receive] [consume] [whole]`: all parts if none is named. Progress is on standard error.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use natrail_benches::measure::Measure;
+use natrail_benches::pipeline::{consume, receive, whole, xdp};
+
+type Part = (&'static str, fn() -> Result<Vec<Measure>>);
+
+const PARTS: [Part; 4] = [
+    ("xdp", xdp::measure),
+    ("receive", receive::measure),
+    ("consume", consume::measure),
+    ("whole", whole::measure),
+];
+
+fn main() -> ExitCode {
+    let mut asked: Vec<String> = std::env::args().skip(1).collect();
+    let json = asked.iter().any(|argument| argument == "--json");
+    asked.retain(|argument| argument != "--json");
+    if let Some(unknown) = asked.iter().find(|name| PARTS.iter().all(|(part, _)| part != name)) {
+        let names: Vec<_> = PARTS.iter().map(|(name, _)| *name).collect();
+        eprintln!("pipeline_bench: no part {unknown:?}; there are {}", names.join(", "));
+        return ExitCode::from(2);
+    }
+    for (name, measure) in PARTS {
+        if !asked.is_empty() && !asked.iter().any(|part| part == name) {
+            continue;
+        }
+        eprintln!("measuring {name}");
+        match measure() {
+            Ok(measures) => {
+                for measure in measures {
+                    println!("{}", if json { measure.json() } else { measure.to_string() });
+                }
+            }
+            Err(error) => {
+                eprintln!("pipeline_bench: {name}: {error:#}");
+                return ExitCode::FAILURE;
+            }
+        }
+    }
+    ExitCode::SUCCESS
+}
