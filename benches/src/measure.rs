@@ -16,19 +16,36 @@ pub struct Measure {
 impl Measure {
     /// A measure that stands alone.
     pub fn alone(bench: &'static str, measure: &'static str, value: f64, unit: &'static str) -> Self {
-        Self { bench, measure, value, unit, against: None }
+        Self {
+            bench,
+            measure,
+            value,
+            unit,
+            against: None,
+        }
     }
 
     /// The object; `ratio` is value / against_value.
     pub fn json(&self) -> String {
-        let Self { bench, measure, value, unit, against } = self;
+        let Self {
+            bench,
+            measure,
+            value,
+            unit,
+            against,
+        } = self;
         let compared = match against {
             Some((name, other)) => {
-                format!(r#""against":"{name}","against_value":{other:.2},"ratio":{:.4}"#, value / other)
+                format!(
+                    r#""against":"{name}","against_value":{other:.2},"ratio":{:.4}"#,
+                    value / other
+                )
             }
             None => r#""against":null,"against_value":null,"ratio":null"#.to_owned(),
         };
-        format!(r#"{{"bench":"{bench}","measure":"{measure}","value":{value:.2},"unit":"{unit}",{compared}}}"#)
+        format!(
+            r#"{{"bench":"{bench}","measure":"{measure}","value":{value:.2},"unit":"{unit}",{compared}}}"#
+        )
     }
 }
 

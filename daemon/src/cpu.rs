@@ -20,7 +20,10 @@ pub fn check(core: usize) -> anyhow::Result<()> {
     let usable = core_affinity::get_core_ids().context("cannot read which CPUs this process may use")?;
     if !usable.iter().any(|id| id.id == core) {
         let names: Vec<_> = usable.iter().map(|id| id.id.to_string()).collect();
-        bail!("CPU {core} of the core plan is not usable here; usable are {}", names.join(", "));
+        bail!(
+            "CPU {core} of the core plan is not usable here; usable are {}",
+            names.join(", ")
+        );
     }
     Ok(())
 }
@@ -30,7 +33,10 @@ mod tests {
     #[test]
     fn an_absent_cpu_is_named_with_those_that_exist() {
         let error = super::pin(100_000).expect_err("no such CPU").to_string();
-        assert!(error.contains("100000") && error.contains("usable are"), "{error}");
+        assert!(
+            error.contains("100000") && error.contains("usable are"),
+            "{error}"
+        );
         std::thread::spawn(|| super::pin(core_affinity::get_core_ids().expect("some CPU")[0].id))
             .join()
             .expect("no panic")

@@ -26,7 +26,11 @@ pub struct Text {
 impl Text {
     /// Begins a metric; its samples follow.
     pub fn metric(&mut self, name: &str, metric_type: Type, help: &str) -> &mut Self {
-        let kind = if metric_type == Type::Counter { "counter" } else { "gauge" };
+        let kind = if metric_type == Type::Counter {
+            "counter"
+        } else {
+            "gauge"
+        };
         let _ = writeln!(self.out, "# HELP {name} {help}\n# TYPE {name} {kind}");
         self
     }
@@ -76,14 +80,19 @@ pub fn serve(
     let server = Server::http(address)
         .map_err(|error| anyhow!("{error}"))
         .with_context(|| format!("cannot serve metrics on {address}: is the address free?"))?;
-    let bound = server.server_addr().to_ip().context("metrics address is not an IP address")?;
+    let bound = server
+        .server_addr()
+        .to_ip()
+        .context("metrics address is not an IP address")?;
     let server = Arc::new(server);
     let signals = signals.clone();
     std::thread::Builder::new()
         .name("metrics".into())
         .spawn(move || {
             while !signals.stopping() {
-                let Ok(Some(request)) = server.recv_timeout(Duration::from_millis(200)) else { continue };
+                let Ok(Some(request)) = server.recv_timeout(Duration::from_millis(200)) else {
+                    continue;
+                };
                 let path = request.url().split('?').next().unwrap_or_default();
                 let response = if *request.method() == Method::Get && path == "/metrics" {
                     let mut text = Text::default();
@@ -112,7 +121,11 @@ mod tests {
 
     fn get(address: SocketAddr, path: &str) -> String {
         let mut stream = TcpStream::connect(address).expect("connects");
-        write!(stream, "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n").expect("writes");
+        write!(
+            stream,
+            "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        )
+        .expect("writes");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).expect("reads");
         answer
@@ -122,7 +135,8 @@ mod tests {
     fn metrics_are_served_and_nothing_else_is() {
         let signals = Signals::detached();
         let address = serve("127.0.0.1:0".parse().expect("address"), &signals, |text| {
-            text.metric("a_total", Type::Counter, "Things.").sample("a_total", &[("who", "x\"y\\\n")], 3);
+            text.metric("a_total", Type::Counter, "Things.")
+                .sample("a_total", &[("who", "x\"y\\\n")], 3);
         })
         .expect("serves");
         let answer = get(address, "/metrics");

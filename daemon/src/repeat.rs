@@ -12,12 +12,18 @@ pub struct Repeat {
 
 impl Repeat {
     pub const fn every(every: Duration) -> Self {
-        Self { every, last: Mutex::new(None) }
+        Self {
+            every,
+            last: Mutex::new(None),
+        }
     }
 
     /// True if it is time to say it (again).
     pub fn due(&self) -> bool {
-        let mut last = self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut last = self
+            .last
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner);
         let due = last.is_none_or(|at| at.elapsed() >= self.every);
         if due {
             *last = Some(Instant::now());
@@ -27,7 +33,11 @@ impl Repeat {
 
     /// The fault is over: the next one is said at once. True if there was one.
     pub fn over(&self) -> bool {
-        self.last.lock().unwrap_or_else(std::sync::PoisonError::into_inner).take().is_some()
+        self.last
+            .lock()
+            .unwrap_or_else(std::sync::PoisonError::into_inner)
+            .take()
+            .is_some()
     }
 }
 

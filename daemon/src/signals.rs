@@ -29,7 +29,10 @@ impl Signals {
 
     /// Flags that no signal sets; for parts that run without a process of their own.
     pub fn detached() -> Self {
-        Self { stop: Arc::default(), reload: Arc::default() }
+        Self {
+            stop: Arc::default(),
+            reload: Arc::default(),
+        }
     }
 
     pub fn stopping(&self) -> bool {

@@ -73,8 +73,34 @@ fn addresses_of_both_families() {
         (&block["x_ip"], &block["end_port"]),
         (&"2001:db8::9".into(), &2047.into())
     );
-    // A bare IPv6 address with a port is an IPv6 address, too: never read as the former, and the line then lacks a port.
-    assert_eq!(error("A VRF 0 6 INT 2001:db8::1:80 EXT 100.64.0.1:81"), Truncated);
+    // Of a bare IPv6 address the last group is the port, where the grammar demands one.
+    for (inside, ip, port) in [
+        ("2001:db8::1:80", "2001:db8::1", 80),
+        ("2001:db8:0:0:0:0:0:7:57938", "2001:db8::7", 57938),
+    ] {
+        let mapping = event(&format!("A VRF 0 6 INT {inside} EXT 100.64.0.1:81"));
+        assert_eq!(
+            (&mapping["src_ip"], &mapping["src_port"]),
+            (&ip.into(), &port.into())
+        );
+        let session = event(&format!(
+            "A VRF 0 6 INT {inside} EXT 100.64.0.1:81 DST {inside} DIR OUT"
+        ));
+        assert_eq!(
+            (&session["dst_ip"], &session["dst_port"]),
+            (&ip.into(), &port.into())
+        );
+    }
+    let block = event("A VRF 0 6 INT 2001:db8::1:80 EXT 100.64.0.1:1024-1535");
+    assert_eq!(block["src_ip"], "2001:db8::1:80");
+    assert_eq!(
+        error("A VRF 0 6 INT 2001:db8::1:99999 EXT 100.64.0.1:81"),
+        BadPort
+    );
+    assert_eq!(
+        error("A VRF 0 6 INT 2001:db8:0:0:0:0:0:7 EXT 100.64.0.1:81"),
+        BadAddress
+    );
 }
 
 #[test]

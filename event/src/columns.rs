@@ -19,7 +19,11 @@ impl Addr {
 
     /// The IPv4 address as a number, if it is one.
     pub const fn v4(self) -> Option<u32> {
-        if self.0 >> 32 == V4_MAPPED >> 32 { Some(self.0 as u32) } else { None }
+        if self.0 >> 32 == V4_MAPPED >> 32 {
+            Some(self.0 as u32)
+        } else {
+            None
+        }
     }
 
     /// The 16 octets, in network order.
@@ -141,7 +145,10 @@ impl Default for PlausibleTime {
     /// Ten years back (archives may be replayed), one day ahead (wrong time zone).
     fn default() -> Self {
         const DAY_NS: i64 = 86_400 * 1_000_000_000;
-        Self { past_ns: 3660 * DAY_NS, future_ns: DAY_NS }
+        Self {
+            past_ns: 3660 * DAY_NS,
+            future_ns: DAY_NS,
+        }
     }
 }
 
@@ -185,7 +192,11 @@ impl Columns {
         self.received.push(received_ns);
         self.device_time.push(device.unwrap_or(NO_TIME));
         self.mapping_start.push(event.mapping_start_ns.unwrap_or(NO_TIME));
-        self.time_source.push(if trusted.is_some() { event.time_source as u8 } else { 0 });
+        self.time_source.push(if trusted.is_some() {
+            event.time_source as u8
+        } else {
+            0
+        });
         self.action.push(event.action as u8);
         self.protocol.push(event.protocol.map_or(-1, i16::from));
         self.exporter.push(exporter.into());
@@ -238,7 +249,10 @@ pub struct Batch {
 impl Batch {
     /// An empty batch with the given bounds on device times.
     pub fn new(plausible: PlausibleTime) -> Self {
-        Self { kinds: Default::default(), plausible }
+        Self {
+            kinds: Default::default(),
+            plausible,
+        }
     }
 
     /// Appends `event`, sent by `exporter` and received at `received_ns`.
@@ -285,7 +299,11 @@ mod tests {
 
     #[test]
     fn an_implausible_device_time_is_kept_but_not_used() {
-        let origin = Origin { stream: 1, offset: 0, index: 0 };
+        let origin = Origin {
+            stream: 1,
+            offset: 0,
+            index: 0,
+        };
         let now = 1_700_000_000_000_000_000;
         let mut batch = Batch::default();
         for time in [Some(now - 5), Some(0), Some(i64::MAX), None] {

@@ -106,7 +106,11 @@ impl<'a> Text<'a> {
         while let Some(byte) = bytes.next() {
             // RFC 5424: a backslash before any other character stands for itself.
             let escapes = byte == b'\\' && matches!(bytes.peek(), Some(b'"' | b'\\' | b']'));
-            out.push(if escapes { bytes.next().unwrap_or(byte) } else { byte });
+            out.push(if escapes {
+                bytes.next().unwrap_or(byte)
+            } else {
+                byte
+            });
         }
     }
 

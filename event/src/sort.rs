@@ -25,7 +25,10 @@ impl Sorter {
         let earliest = rows.time.iter().copied().min().unwrap_or(0);
         // Least significant key first: a stable sort by each key in turn sorts by all of them.
         self.keyed.extend(
-            rows.time.iter().enumerate().map(|(row, &time)| (time.wrapping_sub(earliest) as u64, row as u32)),
+            rows.time
+                .iter()
+                .enumerate()
+                .map(|(row, &time)| (time.wrapping_sub(earliest) as u64, row as u32)),
         );
         self.pass_all();
         // The port and "none" take 17 bits; the low 47 bits of the address stand above them: IPv4 fits whole.
@@ -51,7 +54,10 @@ impl Sorter {
         if self.keyed.is_sorted_by_key(|&(key, _)| key) {
             return;
         }
-        let (any, all) = self.keyed.iter().fold((0, u64::MAX), |(any, all), &(key, _)| (any | key, all & key));
+        let (any, all) = self
+            .keyed
+            .iter()
+            .fold((0, u64::MAX), |(any, all), &(key, _)| (any | key, all & key));
         let varying = any & !all;
         for shift in (0..u64::BITS).step_by(DIGIT_BITS as usize) {
             if (varying >> shift) & (BUCKETS as u64 - 1) != 0 {
@@ -92,10 +98,23 @@ mod tests {
     fn batch(rows: &[(IpAddr, Option<u16>, i64)]) -> Batch {
         let mut batch = Batch::default();
         for &(x_ip, x_port, time) in rows {
-            let mut event =
-                Event::new(Kind::Session, Action::Created, IpAddr::from([10, 0, 0, 1]), Some(x_ip));
+            let mut event = Event::new(
+                Kind::Session,
+                Action::Created,
+                IpAddr::from([10, 0, 0, 1]),
+                Some(x_ip),
+            );
             event.x_port = x_port;
-            batch.push(&event, x_ip, time, Origin { stream: 0, offset: 0, index: 0 });
+            batch.push(
+                &event,
+                x_ip,
+                time,
+                Origin {
+                    stream: 0,
+                    offset: 0,
+                    index: 0,
+                },
+            );
         }
         batch
     }
@@ -126,7 +145,11 @@ mod tests {
 
     #[test]
     fn an_empty_batch_has_an_empty_order() {
-        assert!(Sorter::default().order(Batch::default().of(Kind::Session)).is_empty());
+        assert!(
+            Sorter::default()
+                .order(Batch::default().of(Kind::Session))
+                .is_empty()
+        );
         assert_eq!(Addr::NONE.v4(), None);
     }
 }

@@ -10,7 +10,7 @@ use anyhow::{Context, bail};
 use config::Config;
 use decode::syslog::MAX_LINE_BYTES;
 use decode::{DecodeError, Outcome, Profile};
-use event::{Event, Text, TimeSource};
+use event::{Event, Text};
 use jiff::Timestamp;
 use serde::Serialize;
 
@@ -34,7 +34,7 @@ pub struct Args {
     /// Address that the messages came from: its profile in the configuration is used
     #[arg(long, value_name = "IP")]
     exporter: Option<IpAddr>,
-    /// Receive time, RFC 3339: the "timestamp" of events without an absolute device time, which is null otherwise
+    /// Receive time, RFC 3339: "received" of every line; it is the time of the events whose "timestamp" is null
     #[arg(long, value_name = "TIME")]
     received: Option<Timestamp>,
     /// File with one message per line; - is standard input
@@ -158,6 +158,8 @@ struct Report<'a> {
     error: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     ignored: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    received: Option<String>,
 }
 
 /// An event, with the field names of cgn-ec and RFC 3339 times.
@@ -184,12 +186,8 @@ struct EventObject {
 }
 
 impl EventObject {
-    fn new(event: &Event<'_>, received_ns: Option<i64>) -> Self {
+    fn new(event: &Event<'_>) -> Self {
         let text = |text: Text<'_>| text.to_str().into_owned();
-        let time_ns = match event.time_source {
-            TimeSource::Receive => received_ns,
-            _ => event.time_ns,
-        };
         Self {
             kind: event.kind.name(),
             event: event.action.name(),
@@ -205,7 +203,7 @@ impl EventObject {
             port_step: event.port_step,
             vrf: event.vrf.map(text),
             subscriber: event.subscriber.map(text),
-            timestamp: time_ns.map(rfc3339),
+            timestamp: event.time_ns.map(rfc3339),
             time_source: event.time_source.name(),
             mapping_start: event.mapping_start_ns.map(rfc3339),
         }
@@ -221,7 +219,7 @@ fn write(
 ) -> io::Result<()> {
     let mut events = Vec::new();
     let outcome = decode::syslog::decode(profile, &line.bytes, |event| {
-        events.push(EventObject::new(event, received_ns));
+        events.push(EventObject::new(event));
     });
     let report = Report {
         line: number,
@@ -231,6 +229,7 @@ fn write(
             Ok(Outcome::Ignored(why)) => Some(why.name()),
             _ => None,
         },
+        received: received_ns.map(rfc3339),
     };
     serde_json::to_writer(&mut *output, &report)?;
     output.write_all(b"\n")
@@ -311,20 +310,17 @@ mod tests {
     }
 
     #[test]
-    fn receive_time_stands_in_only_where_the_device_gave_none() {
+    fn the_receive_time_stands_beside_the_events_and_never_for_a_device_time() {
         let input = b"A VRF 0 INT 10.0.0.1 EXT 100.64.0.1\n<1>1 2025-05-29T12:00:00.1Z - - - - - D VRF 0 INT 10.0.0.1 EXT 100.64.0.1\n";
         let with = reports(input, Some(1_000));
-        let times = |reports: &[serde_json::Value]| {
-            reports
-                .iter()
-                .map(|report| report["events"][0]["timestamp"].clone())
-                .collect::<Vec<_>>()
-        };
-        assert_eq!(
-            times(&with),
-            ["1970-01-01T00:00:00.000001Z", "2025-05-29T12:00:00.100Z"]
-        );
+        for (report, time) in with
+            .iter()
+            .zip([serde_json::Value::Null, "2025-05-29T12:00:00.100Z".into()])
+        {
+            assert_eq!(report["events"][0]["timestamp"], time);
+            assert_eq!(report["received"], "1970-01-01T00:00:00.000001Z");
+        }
         assert_eq!(with[0]["events"][0]["time_source"], "receive");
-        assert!(times(&reports(input, None))[0].is_null());
+        assert!(reports(input, None)[0].get("received").is_none());
     }
 }

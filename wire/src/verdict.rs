@@ -3,7 +3,10 @@
 //! Both sides are compiled from these definitions; `collector-ebpf` declares the maps, the collector fills and reads them.
 //! Integers in map values are in the machine's own order (kernel and collector share it); addresses are in network
 //! order, as in the packet.
-#![allow(clippy::inline_always, reason = "the kernel's verifier follows a function better when it is inlined")]
+#![allow(
+    clippy::inline_always,
+    reason = "the kernel's verifier follows a function better when it is inlined"
+)]
 
 /// What became of a packet. The number is the index into the counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -21,9 +21,15 @@ fn main() -> ExitCode {
     let mut asked: Vec<String> = std::env::args().skip(1).collect();
     let json = asked.iter().any(|argument| argument == "--json");
     asked.retain(|argument| argument != "--json");
-    if let Some(unknown) = asked.iter().find(|name| PARTS.iter().all(|(part, _)| part != name)) {
+    if let Some(unknown) = asked
+        .iter()
+        .find(|name| PARTS.iter().all(|(part, _)| part != name))
+    {
         let names: Vec<_> = PARTS.iter().map(|(name, _)| *name).collect();
-        eprintln!("pipeline_bench: no part {unknown:?}; there are {}", names.join(", "));
+        eprintln!(
+            "pipeline_bench: no part {unknown:?}; there are {}",
+            names.join(", ")
+        );
         return ExitCode::from(2);
     }
     for (name, measure) in PARTS {

@@ -42,7 +42,9 @@ fn fill(setting: &Setting) -> Result<()> {
     bus::kafka::ensure_topics(&setting.config.bus, || false)?;
     let sender = bus::kafka::connect_sender(&setting.config.bus)?;
     let lines = Lines::NfwareSession.make();
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH)?.as_nanos() as u64;
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)?
+        .as_nanos() as u64;
     let mut buffer = vec![0; FRAME_BYTES_MAX];
     let (mut sent, mut frames) = (0, 0);
     while sent < EVENTS {
@@ -64,7 +66,10 @@ fn fill(setting: &Setting) -> Result<()> {
         }
         let datagrams = builder.count();
         let (filled, used) = builder.finish();
-        let stream = Stream { topic: Topic::Syslog, partition: frames as i32 % PARTITIONS };
+        let stream = Stream {
+            topic: Topic::Syslog,
+            partition: frames as i32 % PARTITIONS,
+        };
         while sender.send(stream, &filled[..used], datagrams).is_err() {
             std::thread::sleep(Duration::from_millis(1));
         }
@@ -114,10 +119,14 @@ fn copy_from_file(setting: &Setting) -> Result<f64> {
     let copy = || -> Result<f64> {
         setting
             .database
-            .execute(&format!("COPY (SELECT * FROM natrail.session) TO '{file}' (FORMAT binary)"))
+            .execute(&format!(
+                "COPY (SELECT * FROM natrail.session) TO '{file}' (FORMAT binary)"
+            ))
             .context("the server must be able to write a file (superuser, or pg_write_server_files)")?;
         let started = Instant::now();
-        empty.database.execute(&format!("COPY natrail.session FROM '{file}' (FORMAT binary)"))?;
+        empty
+            .database
+            .execute(&format!("COPY natrail.session FROM '{file}' (FORMAT binary)"))?;
         let seconds = started.elapsed().as_secs_f64();
         let rows = empty.database.integer("SELECT count(*) FROM natrail.session")?;
         if rows as u64 != EVENTS {
@@ -126,7 +135,9 @@ fn copy_from_file(setting: &Setting) -> Result<f64> {
         Ok(rows as f64 / seconds)
     };
     let rate = copy();
-    let tidied = setting.database.execute(&format!("COPY (SELECT) TO PROGRAM 'rm -f {file}'"));
+    let tidied = setting
+        .database
+        .execute(&format!("COPY (SELECT) TO PROGRAM 'rm -f {file}'"));
     let rate = rate?;
     tidied.context("cannot remove the server's temporary file")?;
     Ok(rate)

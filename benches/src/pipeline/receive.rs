@@ -15,11 +15,26 @@ const PAYLOAD_BYTES: usize = 150;
 pub fn measure() -> Result<Vec<Measure>> {
     let payload = [b'x'; PAYLOAD_BYTES];
     let last_core = std::thread::available_parallelism()?.get() - 1;
-    let load =
-        Load { core: last_core, sender_core: 0, payload: &payload, rate: 50_000, duration: Duration::from_secs(2) };
+    let load = Load {
+        core: last_core,
+        sender_core: 0,
+        payload: &payload,
+        rate: 50_000,
+        duration: Duration::from_secs(2),
+    };
     let best = lossless_rate(&load)?;
     Ok(vec![
-        Measure::alone("pipeline", "collector_datagrams_per_s", best.sent_per_s, "datagrams/s"),
-        Measure::alone("pipeline", "collector_cpu_ns_per_datagram", best.cpu_ns_per_datagram, "ns"),
+        Measure::alone(
+            "pipeline",
+            "collector_datagrams_per_s",
+            best.sent_per_s,
+            "datagrams/s",
+        ),
+        Measure::alone(
+            "pipeline",
+            "collector_cpu_ns_per_datagram",
+            best.cpu_ns_per_datagram,
+            "ns",
+        ),
     ])
 }

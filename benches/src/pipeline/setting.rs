@@ -37,7 +37,14 @@ impl Setting {
         let file = directory.path().join("natrail.toml");
         std::fs::write(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
         let config = Config::parse(&text, &file)?;
-        let setting = Self { database, config, file, directory, topic_prefix, kafka: services.kafka };
+        let setting = Self {
+            database,
+            config,
+            file,
+            directory,
+            topic_prefix,
+            kafka: services.kafka,
+        };
         setting.natrail(&["db", "migrate"])?;
         Ok(setting)
     }
@@ -64,7 +71,11 @@ impl Setting {
     fn command(&self, program: &Path) -> Command {
         let mut command = Command::new(program);
         // The file names the servers; what the environment names are the same ones, but another database.
-        command.arg("--config").arg(&self.file).env_remove("NATRAIL_KAFKA").env_remove("NATRAIL_DATABASE_URL");
+        command
+            .arg("--config")
+            .arg(&self.file)
+            .env_remove("NATRAIL_KAFKA")
+            .env_remove("NATRAIL_DATABASE_URL");
         command
     }
 
@@ -75,10 +86,15 @@ impl Setting {
 
 impl Drop for Setting {
     fn drop(&mut self) {
-        let topics: Vec<String> = [bus::Topic::Syslog, bus::Topic::Netflow, bus::Topic::Radius, bus::Topic::DeadLetter]
-            .iter()
-            .map(|topic| format!("{}.{}", self.topic_prefix, topic.name()))
-            .collect();
+        let topics: Vec<String> = [
+            bus::Topic::Syslog,
+            bus::Topic::Netflow,
+            bus::Topic::Radius,
+            bus::Topic::DeadLetter,
+        ]
+        .iter()
+        .map(|topic| format!("{}.{}", self.topic_prefix, topic.name()))
+        .collect();
         let names: Vec<&str> = topics.iter().map(String::as_str).collect();
         // Only tidiness: the names are never used again.
         let _ = harness::kafka::delete_topics(&self.kafka, &names);

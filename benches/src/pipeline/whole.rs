@@ -12,8 +12,9 @@ use super::setting::Setting;
 use crate::measure::Measure;
 
 const SECONDS: u64 = 4;
-const RATES: [u64; 12] =
-    [20_000, 40_000, 60_000, 80_000, 100_000, 130_000, 160_000, 200_000, 250_000, 300_000, 400_000, 500_000];
+const RATES: [u64; 12] = [
+    20_000, 40_000, 60_000, 80_000, 100_000, 130_000, 160_000, 200_000, 250_000, 300_000, 400_000, 500_000,
+];
 /// Commits may be this late behind the last datagram.
 const LATE: Duration = Duration::from_secs(2);
 
@@ -33,10 +34,16 @@ pub fn measure() -> Result<Vec<Measure>> {
     let mut total = 0;
     let ready = Instant::now() + Duration::from_secs(60);
     while total == 0 {
-        setting.natrail(&["generate", "--format", "nfware", "--to", &target, "--rate", "100", "--count", "1"])?;
+        setting.natrail(&[
+            "generate", "--format", "nfware", "--to", &target, "--rate", "100", "--count", "1",
+        ])?;
         total = settled(&setting, 1, Duration::from_secs(2))?;
         if Instant::now() > ready {
-            bail!("nothing arrives; {}; {}", collector.end_of_log(), consumer.end_of_log());
+            bail!(
+                "nothing arrives; {}; {}",
+                collector.end_of_log(),
+                consumer.end_of_log()
+            );
         }
     }
     let mut best = 0.0;
@@ -44,15 +51,30 @@ pub fn measure() -> Result<Vec<Measure>> {
         let count = rate * SECONDS;
         let started = Instant::now();
         setting.natrail(&[
-            "generate", "--format", "nfware", "--to", &target, "--exporters", "8", "--subscribers", "20000",
-            "--rate", &rate.to_string(), "--count", &count.to_string(),
+            "generate",
+            "--format",
+            "nfware",
+            "--to",
+            &target,
+            "--exporters",
+            "8",
+            "--subscribers",
+            "20000",
+            "--rate",
+            &rate.to_string(),
+            "--count",
+            &count.to_string(),
         ])?;
         let sent = started.elapsed();
         let now = settled(&setting, total + count, LATE)?;
         let elapsed = started.elapsed();
         let arrived = now - total;
         total = now;
-        eprintln!("  {rate}/s: {arrived} of {count} committed after {:.2} s (sent in {:.2} s)", elapsed.as_secs_f64(), sent.as_secs_f64());
+        eprintln!(
+            "  {rate}/s: {arrived} of {count} committed after {:.2} s (sent in {:.2} s)",
+            elapsed.as_secs_f64(),
+            sent.as_secs_f64()
+        );
         if arrived < count || sent > Duration::from_secs(SECONDS + 1) {
             break;
         }
@@ -63,14 +85,22 @@ pub fn measure() -> Result<Vec<Measure>> {
     if best == 0.0 {
         bail!("even {}/s is not kept up with", RATES[0]);
     }
-    Ok(vec![Measure::alone("pipeline", "pipeline_events_per_s", best, "events/s")])
+    Ok(vec![Measure::alone(
+        "pipeline",
+        "pipeline_events_per_s",
+        best,
+        "events/s",
+    )])
 }
 
 /// Waits until `wanted` events are committed, at most `patience`; how many are.
 fn settled(setting: &Setting, wanted: u64, patience: Duration) -> Result<u64> {
     let deadline = Instant::now() + patience;
     loop {
-        let events = setting.database.integer("SELECT coalesce(sum(events), 0)::int8 FROM natrail.stream")? as u64;
+        let events = setting
+            .database
+            .integer("SELECT coalesce(sum(events), 0)::int8 FROM natrail.stream")?
+            as u64;
         if events >= wanted || Instant::now() > deadline {
             return Ok(events);
         }

@@ -7,9 +7,9 @@
 //! A VRF 0 INT 10.0.0.1 EXT 100.64.0.1:1024-1535                                        port block
 //! ```
 //!
-//! `A` is created, `D` deleted; a block may name a protocol. IPv6 addresses stand bare where no port follows, and
-//! in brackets where one does: a bare one with a port could be read in two ways, and is refused. The format has no
-//! end mark, so a message cut off inside its EXT part can look whole; whatever begins a DST part must finish it.
+//! `A` is created, `D` deleted; a block may name a protocol. IPv6 addresses stand bare or in brackets. Of a bare one
+//! the last group is the port where the grammar demands a port: inside, when one outside port is named, and in DST. A
+//! bare outside address could be read in two ways, and is taken for one without a port. The format has no end mark, so a message cut off inside its EXT part can look whole; whatever begins a DST part must finish it.
 
 use std::net::IpAddr;
 
@@ -40,7 +40,12 @@ pub(crate) fn decode(mut text: Cursor<'_>, header_ns: Option<i64>) -> Result<Fou
         text.expect(b" ")?;
     }
     text.expect(b"INT ")?;
-    let (src_ip, src_port) = end(&mut text)?;
+    let (src_ip, src_port) = match text.peek() {
+        Some(b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' | b':') if bare_port_due(text) => {
+            with_port(text.token())?
+        }
+        _ => end(&mut text)?,
+    };
     text.expect(b" EXT ")?;
     let (x_ip, x_port) = end(&mut text)?;
 
@@ -70,7 +75,11 @@ pub(crate) fn decode(mut text: Cursor<'_>, header_ns: Option<i64>) -> Result<Fou
             event.kind = Kind::Port;
         } else {
             text.expect(b" DST ")?;
-            let (dst_ip, dst_port) = end(&mut text)?;
+            let (dst_ip, dst_port) = if is_bare_ipv6(text) {
+                with_port(text.token())?
+            } else {
+                end(&mut text)?
+            };
             if dst_port.is_none() {
                 return Err(unfinished(text));
             }
@@ -105,6 +114,45 @@ fn end(text: &mut Cursor<'_>) -> Result<(IpAddr, Option<u16>), DecodeError> {
     };
     let port = if text.take(b":") { Some(text.port()?) } else { None };
     Ok((ip, port))
+}
+
+/// Whether a bare IPv6 address is next, perhaps with a port.
+#[inline]
+fn is_bare_ipv6(mut text: Cursor<'_>) -> bool {
+    // An IPv4 address has its first dot by then, and a bracket is no digit.
+    let begin = text.rest().get(..5).unwrap_or_default();
+    begin.contains(&b':') && !begin.contains(&b'.') && !begin.contains(&b'[') && {
+        let token = text.token();
+        token.iter().filter(|&&byte| byte == b':').count() > 1
+    }
+}
+
+/// Whether the inside end that is next is a bare IPv6 address with a port: the outside end has one port.
+#[inline]
+fn bare_port_due(mut text: Cursor<'_>) -> bool {
+    is_bare_ipv6(text) && {
+        text.token();
+        text.take(b" EXT ")
+            && match end(&mut text) {
+                Ok((_, port)) => port.is_some() && text.peek() != Some(b'-'),
+                Err(_) => false,
+            }
+    }
+}
+
+/// Reads `ip:port`, where `ip` is a bare IPv6 address.
+#[cold]
+fn with_port(token: &[u8]) -> Result<(IpAddr, Option<u16>), DecodeError> {
+    let colon = token
+        .iter()
+        .rposition(|&byte| byte == b':')
+        .ok_or(DecodeError::Malformed)?;
+    let mut port = Cursor::new(&token[colon + 1..]);
+    let number = port.port()?;
+    if !port.is_empty() {
+        return Err(DecodeError::BadPort);
+    }
+    Ok((address::ipv6(&token[..colon])?, Some(number)))
 }
 
 /// Takes an IPv6 address, or says what is wrong with an IPv4 one.

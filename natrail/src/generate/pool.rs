@@ -56,9 +56,13 @@ pub struct OutsidePool {
 
 impl OutsidePool {
     /// 203.0.113.0/24 (RFC 5737), then 198.18.0.0/16 (RFC 2544).
-    pub const FIRST: Self = Self { networks: [(0xcb00_7101, 254), (0xc612_0001, 65_534)] };
+    pub const FIRST: Self = Self {
+        networks: [(0xcb00_7101, 254), (0xc612_0001, 65_534)],
+    };
     /// 198.51.100.0/24 (RFC 5737), then 198.19.0.0/16 (RFC 2544).
-    pub const SECOND: Self = Self { networks: [(0xc633_6401, 254), (0xc613_0001, 65_534)] };
+    pub const SECOND: Self = Self {
+        networks: [(0xc633_6401, 254), (0xc613_0001, 65_534)],
+    };
 
     /// The address with this number; `None` past the end.
     pub fn address(self, number: u32) -> Option<Ipv4Addr> {
@@ -156,7 +160,10 @@ mod tests {
     fn outside_pools_are_disjoint_and_end() {
         let (first, second) = (OutsidePool::FIRST, OutsidePool::SECOND);
         assert_eq!(first.address(0), Some(Ipv4Addr::new(203, 0, 113, 1)));
-        assert_eq!(first.address(253 + 65_534), Some(Ipv4Addr::new(198, 18, 255, 254)));
+        assert_eq!(
+            first.address(253 + 65_534),
+            Some(Ipv4Addr::new(198, 18, 255, 254))
+        );
         assert_eq!(first.address(254 + 65_534), None);
         assert_eq!(second.address(0), Some(Ipv4Addr::new(198, 51, 100, 1)));
         assert_eq!(second.address(254), Some(Ipv4Addr::new(198, 19, 0, 1)));
