@@ -123,7 +123,7 @@ fn is_bare_ipv6(mut text: Cursor<'_>) -> bool {
     let begin = text.rest().get(..5).unwrap_or_default();
     begin.contains(&b':') && !begin.contains(&b'.') && !begin.contains(&b'[') && {
         let token = text.token();
-        token.iter().filter(|&&byte| byte == b':').count() > 1
+        token.split(|&byte| byte == b':').nth(2).is_some()
     }
 }
 
