@@ -1,12 +1,14 @@
 //! The two database connections of a worker, driven by a thread of their own.
 //!
-//! COPY of a batch begins when the one before it is copied, and overlaps its commit; commits keep their order. (Two COPYs
-//! at once could wait for each other: one may need a chunk that the other is just making, and commits after it.)
+//! Two batches are copied at the same time, one on each connection; commits keep their order. Neither waits for a lock of
+//! the other: the days that they need are made before, in transactions of their own ([`Writer::copy`]). Should one wait
+//! even so (a partition dropped and made again in between), the server gives it up after a while, and it is repeated.
 //!
 //! An *epoch* is a life between two recoveries. A new epoch cuts off all work of older ones at once, whatever it waits
 //! for: its connections are dropped. Should a commit of it come through even so, the fence refuses what follows from the
 //! stale positions, and that is recovered from in the same way.
 
+use std::collections::VecDeque;
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -15,7 +17,7 @@ use crossbeam::channel::{Receiver, Sender};
 use daemon::repeat::Repeat;
 use store::ingest::{StreamState, Writer, open_streams};
 use store::{CommitError, StoreError};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
 
 use crate::assemble::Sealed;
@@ -25,6 +27,9 @@ use crate::summarise::{self, Touched};
 /// Waits between two tries to connect.
 const TRY_AGAIN_MIN: Duration = Duration::from_millis(200);
 const TRY_AGAIN_MAX: Duration = Duration::from_secs(5);
+/// Two connections of one worker that wait for each other's locks would wait for ever: the server cannot see that one
+/// commits after the other.
+const LOCK_TIMEOUT: &str = "SET lock_timeout = '20s'";
 const SAY_AGAIN: Duration = Duration::from_secs(10);
 /// Summaries may take this long at the end.
 const LAST_SUMMARY: Duration = Duration::from_secs(3);
@@ -149,7 +154,8 @@ async fn serve(
                 lanes = Some(Lanes {
                     epoch: mine,
                     idle: opened.writers,
-                    committing: None,
+                    under_way: VecDeque::new(),
+                    youngest: None,
                     current: epoch.clone(),
                     reports: reports.clone(),
                     touched: touched.clone(),
@@ -210,85 +216,111 @@ async fn try_open(url: &str, bus: &str, streams: &[(String, i32)]) -> Result<Ope
     let first = store::connect::connect(url).await?;
     let states = open_streams(&first, bus, streams).await?;
     let second = store::connect::connect(url).await?;
-    Ok(Opened {
-        writers: vec![Writer::new(first), Writer::new(second)],
-        states,
-    })
+    let mut writers = Vec::new();
+    for client in [first, second] {
+        client
+            .batch_execute(LOCK_TIMEOUT)
+            .await
+            .map_err(StoreError::query("setting lock_timeout"))?;
+        writers.push(Writer::new(client));
+    }
+    Ok(Opened { writers, states })
 }
 
 /// The connections of one epoch.
 struct Lanes {
     epoch: u64,
     idle: Vec<Writer>,
-    /// The writer whose batch is being committed; gives it back unless it failed.
-    committing: Option<JoinHandle<Option<Writer>>>,
+    /// Batches that are being copied or committed, the oldest first; each gives its writer back unless it failed.
+    under_way: VecDeque<JoinHandle<Option<Writer>>>,
+    /// Resolves when the youngest batch is committed; fails if it never will be.
+    youngest: Option<oneshot::Receiver<()>>,
     current: watch::Receiver<u64>,
     reports: Sender<Report>,
     touched: mpsc::UnboundedSender<Touched>,
 }
 
 impl Lanes {
-    /// Copies the batch, waits for the commit before it, and leaves its own commit under way. False: the epoch is over.
+    /// Begins to copy the batch as soon as a connection is free. False: the epoch is over.
     async fn write(&mut self, sealed: Box<Sealed>) -> bool {
-        if self.idle.is_empty() && !self.await_commit().await {
-            return false;
+        while self.idle.is_empty() {
+            match self.under_way.pop_front() {
+                Some(oldest) => match oldest.await {
+                    Ok(Some(writer)) => self.idle.push(writer),
+                    Ok(None) | Err(_) => return false,
+                },
+                None => return false,
+            }
         }
-        let Some(mut writer) = self.idle.pop() else {
+        let Some(writer) = self.idle.pop() else {
             return false;
         };
-        let copied = tokio::select! {
+        let (committed, next) = oneshot::channel();
+        let turn = Turn {
+            before: self.youngest.replace(next),
+            committed,
+            epoch: self.epoch,
+            current: self.current.clone(),
+            reports: self.reports.clone(),
+            touched: self.touched.clone(),
+        };
+        self.under_way.push_back(tokio::spawn(turn.take(writer, sealed)));
+        true
+    }
+}
+
+/// One batch's way into the database.
+struct Turn {
+    /// The batch before this one.
+    before: Option<oneshot::Receiver<()>>,
+    /// Tells the batch behind this one; dropped without a word if this one fails.
+    committed: oneshot::Sender<()>,
+    epoch: u64,
+    current: watch::Receiver<u64>,
+    reports: Sender<Report>,
+    touched: mpsc::UnboundedSender<Touched>,
+}
+
+impl Turn {
+    /// Copies, waits for the commit of the batch before, commits. `None`: nothing more of this epoch is committed, and the
+    /// connection with its open transaction is dropped.
+    async fn take(mut self, mut writer: Writer, sealed: Box<Sealed>) -> Option<Writer> {
+        let current = self.current.clone();
+        tokio::select! {
             biased;
-            () = ended(&self.current, self.epoch) => return false,
-            copied = writer.copy(&sealed.encoded) => copied,
-        };
+            () = ended(&current, self.epoch) => return None,
+            written = self.write(&mut writer, &sealed) => written?,
+        }
+        let days = sealed
+            .encoded
+            .parts()
+            .iter()
+            .flat_map(|part| part.days.iter().map(|&day| (part.kind, day)));
+        let _ = self.touched.send(days.collect());
+        let _ = self.reports.send(Report::Committed {
+            epoch: self.epoch,
+            tally: Box::new(sealed.tally),
+            next: sealed.next,
+        });
+        let _ = self.committed.send(());
+        Some(writer)
+    }
+
+    async fn write(&mut self, writer: &mut Writer, sealed: &Sealed) -> Option<()> {
+        let copied = writer.copy(&sealed.encoded).await;
         // Also after a failed COPY: reports come in the order of the batches.
-        if !self.await_commit().await {
-            return false;
+        if let Some(before) = self.before.take() {
+            before.await.ok()?;
         }
         if let Err(error) = copied {
             self.report_failure(&CommitError::from(error));
-            return false;
+            return None;
         }
-        let (epoch, current) = (self.epoch, self.current.clone());
-        let (reports, touched) = (self.reports.clone(), self.touched.clone());
-        self.committing = Some(tokio::spawn(async move {
-            let committed = tokio::select! {
-                biased;
-                () = ended(&current, epoch) => return None,
-                committed = writer.commit(&sealed.encoded) => committed,
-            };
-            if let Err(error) = committed {
-                let _ = reports.send(failed(epoch, &error));
-                return None;
-            }
-            let days = sealed
-                .encoded
-                .parts()
-                .iter()
-                .flat_map(|part| part.days.iter().map(|&day| (part.kind, day)));
-            let _ = touched.send(days.collect());
-            let _ = reports.send(Report::Committed {
-                epoch,
-                tally: Box::new(sealed.tally),
-                next: sealed.next,
-            });
-            Some(writer)
-        }));
-        true
-    }
-
-    /// True if there is no commit under way any more and none has failed.
-    async fn await_commit(&mut self) -> bool {
-        let Some(committing) = self.committing.take() else {
-            return true;
-        };
-        match committing.await {
-            Ok(Some(writer)) => {
-                self.idle.push(writer);
-                true
-            }
-            Ok(None) | Err(_) => false,
-        }
+        writer
+            .commit(&sealed.encoded)
+            .await
+            .map_err(|error| self.report_failure(&error))
+            .ok()
     }
 
     fn report_failure(&self, error: &CommitError) {

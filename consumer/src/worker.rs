@@ -18,8 +18,9 @@ use crate::assemble::Assembler;
 use crate::metrics::{Metrics, WorkerGauges};
 use crate::pipeline::{Pipeline, Report};
 
-/// Batches that are handed over and not committed; with so many, no more frames are taken.
-const IN_FLIGHT_MAX: usize = 2;
+/// Batches that are handed over and not committed; with so many, no more frames are taken. Two are being copied, the
+/// third waits, so that a connection finds work as soon as it is free.
+const IN_FLIGHT_MAX: usize = 3;
 /// Longest wait for frames, so that reports and signals are seen.
 const POLL_MAX: Duration = Duration::from_millis(50);
 /// Waits for the database longer than this keep polling the bus, paused.

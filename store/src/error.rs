@@ -36,7 +36,7 @@ pub enum StoreError {
 
 impl StoreError {
     /// For `map_err`: says what was tried.
-    pub(crate) fn query(what: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Self {
+    pub fn query(what: &'static str) -> impl FnOnce(tokio_postgres::Error) -> Self {
         move |error| Self::Query { what, error }
     }
 
