@@ -65,7 +65,13 @@ fn poison_becomes_dead_letters_and_its_neighbours_are_stored() {
     assert_eq!(rows, goods.len() as i64, "every neighbour is stored");
     assert_eq!(stage.records("dead-letter").expect("Kafka answers"), letters);
 
-    let metrics = stage.consumer_metrics().expect("metrics");
+    // The counters follow the commit.
+    let mut metrics = stage.consumer_metrics().expect("metrics");
+    wait_until(PATIENCE, "the counters of the last batch", || {
+        metrics = stage.consumer_metrics().expect("metrics");
+        metrics.count("natrail_consumer_dead_letters_total", &[]) == letters as u64
+    })
+    .expect("as many dead letters are counted");
     for reason in [
         "bad_address",
         "bad_port",

@@ -13,6 +13,11 @@ use crate::{install, paths, progress, services};
 struct Bench {
     name: &'static str,
     about: &'static str,
+    program: &'static str,
+    /// What the program is told beside `--json`.
+    arguments: &'static [&'static str],
+    /// Takes minutes: runs only when it is named.
+    only_named: bool,
     /// Needs Kafka, PostgreSQL and network namespaces.
     services: bool,
 }
@@ -21,11 +26,33 @@ const BENCHES: &[Bench] = &[
     Bench {
         name: "decode",
         about: "ns per line of each decoder",
+        program: "decode_bench",
+        arguments: &[],
+        only_named: false,
         services: false,
     },
     Bench {
         name: "pipeline",
         about: "from the wire to the committed row, stage by stage",
+        program: "pipeline_bench",
+        arguments: &[],
+        only_named: false,
+        services: true,
+    },
+    Bench {
+        name: "copy",
+        about: "one connection's COPY, on both storages",
+        program: "copy_bench",
+        arguments: &[],
+        only_named: true,
+        services: true,
+    },
+    Bench {
+        name: "memory",
+        about: "the daemons' memory over ten million events",
+        program: "pipeline_bench",
+        arguments: &["memory"],
+        only_named: true,
         services: true,
     },
 ];
@@ -58,7 +85,12 @@ pub struct Arguments {
 pub fn run(arguments: Arguments) -> Result<()> {
     let chosen: Vec<&Bench> = BENCHES
         .iter()
-        .filter(|bench| arguments.name.as_ref().is_none_or(|name| name == bench.name))
+        .filter(|bench| {
+            arguments
+                .name
+                .as_ref()
+                .map_or(!bench.only_named, |name| name == bench.name)
+        })
         .collect();
     if chosen.is_empty() {
         let names: Vec<String> = BENCHES
@@ -88,7 +120,7 @@ pub fn run(arguments: Arguments) -> Result<()> {
 
 /// Runs the program; with `pass_through`, its measures are printed as they come.
 fn measure(bench: &Bench, pass_through: bool) -> Result<Vec<Measure>> {
-    let program = format!("{}_bench", bench.name);
+    let program = bench.program;
     let mut child = Command::new(cargo_program())
         .args([
             "run",
@@ -97,10 +129,11 @@ fn measure(bench: &Bench, pass_through: bool) -> Result<Vec<Measure>> {
             "-p",
             "natrail-benches",
             "--bin",
-            &program,
+            program,
             "--",
             "--json",
         ])
+        .args(bench.arguments)
         .current_dir(paths::repository())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())

@@ -1,20 +1,22 @@
 //! The pipeline's stages and the whole, measured with the real kernel, Kafka and PostgreSQL.
 //!
-//! `pipeline_bench [--json] [xdp] [receive] [consume] [whole]`: all parts if none is named. Progress is on standard error.
+//! `pipeline_bench [--json] [xdp] [receive] [consume] [whole] [memory]`: without names all but `memory`, which takes
+//! minutes. Progress is on standard error.
 
 use std::process::ExitCode;
 
 use anyhow::Result;
 use natrail_benches::measure::Measure;
-use natrail_benches::pipeline::{consume, receive, whole, xdp};
+use natrail_benches::pipeline::{consume, memory, receive, whole, xdp};
 
 type Part = (&'static str, fn() -> Result<Vec<Measure>>);
 
-const PARTS: [Part; 4] = [
+const PARTS: [Part; 5] = [
     ("xdp", xdp::measure),
     ("receive", receive::measure),
     ("consume", consume::measure),
     ("whole", whole::measure),
+    ("memory", memory::measure),
 ];
 
 fn main() -> ExitCode {
@@ -33,7 +35,8 @@ fn main() -> ExitCode {
         return ExitCode::from(2);
     }
     for (name, measure) in PARTS {
-        if !asked.is_empty() && !asked.iter().any(|part| part == name) {
+        let named = asked.iter().any(|part| part == name);
+        if !named && (!asked.is_empty() || name == "memory") {
             continue;
         }
         eprintln!("measuring {name}");

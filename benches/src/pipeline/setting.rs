@@ -51,9 +51,13 @@ impl Setting {
 
     /// Runs `natrail` to its end.
     pub fn natrail(&self, arguments: &[&str]) -> Result<()> {
+        self.start_natrail(arguments)?.succeeded(Duration::from_secs(600))
+    }
+
+    /// Starts `natrail`.
+    pub fn start_natrail(&self, arguments: &[&str]) -> Result<Process> {
         let mut command = self.command(&harness::binaries::binaries()?.natrail);
-        Process::spawn("natrail", command.args(arguments), &self.log("natrail"))?
-            .succeeded(Duration::from_secs(600))
+        Process::spawn("natrail", command.args(arguments), &self.log("natrail"))
     }
 
     /// Starts the consumer.

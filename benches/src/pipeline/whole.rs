@@ -7,6 +7,8 @@ use std::net::UdpSocket;
 use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
+use harness::database::Client;
+use harness::process::Process;
 
 use super::setting::Setting;
 use crate::measure::Measure;
@@ -17,45 +19,57 @@ const RATES: [u64; 12] = [
 ];
 /// Commits may be this late behind the last datagram.
 const LATE: Duration = Duration::from_secs(2);
+const READY: Duration = Duration::from_secs(60);
 
-/// Events a second.
-pub fn measure() -> Result<Vec<Measure>> {
-    // Free now; nobody else takes it in the short time until the collector does.
-    let port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
-    let last_core = std::thread::available_parallelism()?.get() - 1;
-    let setting = Setting::new(&format!(
-        "[consumer]\ncores = [{last_core}]\n[collector]\ncores = [0]\nsocket_buffer_bytes = 67108864\n\
-         [[collector.listener]]\nkind = \"syslog\"\naddress = \"127.0.0.1:{port}\"\n"
-    ))?;
-    let mut collector = setting.collector()?;
-    let mut consumer = setting.consumer()?;
-    let target = format!("127.0.0.1:{port}");
-    // The first messages find everybody ready, or are sent again.
-    let mut total = 0;
-    let ready = Instant::now() + Duration::from_secs(60);
-    while total == 0 {
-        setting.natrail(&[
-            "generate", "--format", "nfware", "--to", &target, "--rate", "100", "--count", "1",
-        ])?;
-        total = settled(&setting, 1, Duration::from_secs(2))?;
-        if Instant::now() > ready {
-            bail!(
-                "nothing arrives; {}; {}",
-                collector.end_of_log(),
-                consumer.end_of_log()
-            );
+/// Both daemons, and where to send.
+pub struct Running {
+    pub collector: Process,
+    pub consumer: Process,
+    target: String,
+    client: Client,
+    setting: Setting,
+}
+
+impl Running {
+    /// Starts the daemons on the first and the last core, and waits until a message gets through.
+    pub fn start() -> Result<Self> {
+        // Free now; nobody else takes it in the short time until the collector does.
+        let port = UdpSocket::bind("127.0.0.1:0")?.local_addr()?.port();
+        let last_core = std::thread::available_parallelism()?.get() - 1;
+        let setting = Setting::new(&format!(
+            "[consumer]\ncores = [{last_core}]\n[collector]\ncores = [0]\nsocket_buffer_bytes = 67108864\n\
+             [[collector.listener]]\nkind = \"syslog\"\naddress = \"127.0.0.1:{port}\"\n"
+        ))?;
+        let mut running = Self {
+            collector: setting.collector()?,
+            consumer: setting.consumer()?,
+            target: format!("127.0.0.1:{port}"),
+            client: setting.database.connect()?,
+            setting,
+        };
+        let ready = Instant::now() + READY;
+        while running.committed()? == 0 {
+            running.generate(100, 1)?.succeeded(READY)?;
+            running.settled(1, LATE)?;
+            if Instant::now() > ready {
+                bail!(
+                    "nothing arrives; {}; {}",
+                    running.collector.end_of_log(),
+                    running.consumer.end_of_log()
+                );
+            }
         }
+        Ok(running)
     }
-    let mut best = 0.0;
-    for rate in RATES {
-        let count = rate * SECONDS;
-        let started = Instant::now();
-        setting.natrail(&[
+
+    /// Starts to send.
+    pub fn generate(&self, rate: u64, count: u64) -> Result<Process> {
+        self.setting.start_natrail(&[
             "generate",
             "--format",
             "nfware",
             "--to",
-            &target,
+            &self.target,
             "--exporters",
             "8",
             "--subscribers",
@@ -64,9 +78,47 @@ pub fn measure() -> Result<Vec<Measure>> {
             &rate.to_string(),
             "--count",
             &count.to_string(),
-        ])?;
+        ])
+    }
+
+    /// Events that are in the database.
+    pub fn committed(&mut self) -> Result<u64> {
+        let row = self
+            .client
+            .query_one("SELECT coalesce(sum(events), 0)::int8 FROM natrail.stream", &[])?;
+        Ok(row.get::<_, i64>(0) as u64)
+    }
+
+    /// Waits until `wanted` events are committed, at most `patience`; how many are.
+    pub fn settled(&mut self, wanted: u64, patience: Duration) -> Result<u64> {
+        let deadline = Instant::now() + patience;
+        loop {
+            let events = self.committed()?;
+            if events >= wanted || Instant::now() > deadline {
+                return Ok(events);
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
+    /// Ends both daemons in an orderly way.
+    pub fn stop(mut self) -> Result<()> {
+        self.consumer.stop(READY)?;
+        self.collector.stop(READY)
+    }
+}
+
+/// Events a second.
+pub fn measure() -> Result<Vec<Measure>> {
+    let mut running = Running::start()?;
+    let mut total = running.committed()?;
+    let mut best = 0.0;
+    for rate in RATES {
+        let count = rate * SECONDS;
+        let started = Instant::now();
+        running.generate(rate, count)?.succeeded(READY)?;
         let sent = started.elapsed();
-        let now = settled(&setting, total + count, LATE)?;
+        let now = running.settled(total + count, LATE)?;
         let elapsed = started.elapsed();
         let arrived = now - total;
         total = now;
@@ -80,8 +132,7 @@ pub fn measure() -> Result<Vec<Measure>> {
         }
         best = count as f64 / elapsed.as_secs_f64();
     }
-    consumer.stop(Duration::from_secs(60))?;
-    collector.stop(Duration::from_secs(60))?;
+    running.stop()?;
     if best == 0.0 {
         bail!("even {}/s is not kept up with", RATES[0]);
     }
@@ -91,19 +142,4 @@ pub fn measure() -> Result<Vec<Measure>> {
         best,
         "events/s",
     )])
-}
-
-/// Waits until `wanted` events are committed, at most `patience`; how many are.
-fn settled(setting: &Setting, wanted: u64, patience: Duration) -> Result<u64> {
-    let deadline = Instant::now() + patience;
-    loop {
-        let events = setting
-            .database
-            .integer("SELECT coalesce(sum(events), 0)::int8 FROM natrail.stream")?
-            as u64;
-        if events >= wanted || Instant::now() > deadline {
-            return Ok(events);
-        }
-        std::thread::sleep(Duration::from_millis(20));
-    }
 }
