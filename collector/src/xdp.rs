@@ -247,7 +247,7 @@ impl XdpFilter {
 }
 
 /// Mean duration of the program on `packet`, in ns, over `repeat` runs in the kernel. The listeners and exporters are such
-/// that `wire::packet::samples::measured` gets the verdicts it names. Needs CAP_BPF and CAP_NET_ADMIN.
+/// that `wire::packet::samples::measured` gets the verdicts it names. Needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN.
 pub fn nanoseconds_per_packet(packet: &[u8], repeat: u32) -> Result<f64, XdpError> {
     let listeners = [
         SocketAddr::from(([0; 4], 514)),

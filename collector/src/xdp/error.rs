@@ -6,15 +6,16 @@ use aya::EbpfError;
 use aya::maps::MapError;
 use aya::programs::ProgramError;
 use config::XdpMode;
+use rustix::thread::CapabilitySet;
 use wire::verdict::{MAX_BOUND_LISTENERS, MAX_EXPORTERS, MAX_PORTS};
 
 /// Why the filter is not in place, or does not do what it was told.
 #[derive(Debug, thiserror::Error)]
 pub enum XdpError {
-    /// no CAP_BPF or CAP_NET_ADMIN
+    /// no CAP_BPF, CAP_PERFMON or CAP_NET_ADMIN
     #[error(
-        "no privilege to {action}: natrail-collector needs CAP_BPF and CAP_NET_ADMIN (start it as root, or give it \
-         both by AmbientCapabilities= of its systemd unit), or remove [collector.xdp] to filter in user space"
+        "no privilege to {action}: natrail-collector needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN (start it as root, or give it \
+         them by AmbientCapabilities= of its systemd unit), or remove [collector.xdp] to filter in user space"
     )]
     Privilege { action: String },
     /// the kernel does not take the program or one of its maps
@@ -101,12 +102,12 @@ pub(super) fn attach_error(error: ProgramError, interface: &str, mode: XdpMode) 
 pub(super) fn load_error(error: &EbpfError) -> XdpError {
     let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
     while let Some(inner) = cause {
-        // Not EACCES: that is the verifier's answer to a program it does not like.
-        if inner
+        let code = inner
             .downcast_ref::<io::Error>()
-            .and_then(io::Error::raw_os_error)
-            == Some(libc::EPERM)
-        {
+            .and_then(io::Error::raw_os_error);
+        // EACCES is the verifier's answer to a program that it does not like; without CAP_PERFMON it likes none that
+        // computes with packet pointers.
+        if code == Some(libc::EPERM) || (code == Some(libc::EACCES) && !has_perfmon()) {
             return XdpError::Privilege {
                 action: "load the XDP program".into(),
             };
@@ -114,6 +115,10 @@ pub(super) fn load_error(error: &EbpfError) -> XdpError {
         cause = inner.source();
     }
     XdpError::Load(reasons(error))
+}
+
+fn has_perfmon() -> bool {
+    rustix::thread::capabilities(None).is_ok_and(|sets| sets.effective.contains(CapabilitySet::PERFMON))
 }
 
 pub(super) fn missing(what: &str) -> XdpError {

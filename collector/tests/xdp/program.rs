@@ -6,6 +6,7 @@ use std::net::Ipv4Addr;
 use collector::xdp::{XdpError, XdpFilter};
 use config::{Exporters, XdpMode};
 use harness::netns::Namespace;
+use rustix::thread::{CapabilitySet, CapabilitySets};
 use wire::packet::samples::{EXPORTERS, LISTENERS, Plain, PlainFrame, samples};
 use wire::packet::{Decision, decide};
 use wire::verdict::{MAX_EXPORTERS, Verdict};
@@ -276,20 +277,31 @@ fn refusals_say_what_to_do() {
 
 #[test]
 fn without_privilege_it_says_which() {
-    let error = std::thread::spawn(|| {
-        let none = rustix::thread::CapabilitySets {
-            effective: rustix::thread::CapabilitySet::empty(),
-            permitted: rustix::thread::CapabilitySet::empty(),
-            inheritable: rustix::thread::CapabilitySet::empty(),
-        };
-        // Of this thread alone.
-        rustix::thread::set_capabilities(None, none).expect("capabilities can be given up");
-        sample_filter_result().expect_err("no privilege")
-    })
-    .join()
-    .expect("thread");
-    assert!(matches!(error, XdpError::Privilege { .. }), "{error:?}");
-    assert!(error.to_string().contains("CAP_BPF and CAP_NET_ADMIN"), "{error}");
+    // With the two that names suggest, the map calls succeed and the verifier refuses.
+    for held in [
+        CapabilitySet::empty(),
+        CapabilitySet::BPF | CapabilitySet::NET_ADMIN,
+    ] {
+        let error = std::thread::spawn(move || {
+            let sets = CapabilitySets {
+                effective: held,
+                permitted: held,
+                inheritable: CapabilitySet::empty(),
+            };
+            // Of this thread alone.
+            rustix::thread::set_capabilities(None, sets).expect("capabilities can be given up");
+            sample_filter_result().expect_err("no privilege")
+        })
+        .join()
+        .expect("thread");
+        assert!(matches!(error, XdpError::Privilege { .. }), "{held:?}: {error:?}");
+        assert!(
+            error
+                .to_string()
+                .contains("CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN"),
+            "{error}"
+        );
+    }
 }
 
 fn sample_filter_result() -> Result<XdpFilter, XdpError> {
