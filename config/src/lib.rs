@@ -15,13 +15,13 @@ pub const DEFAULT_PATH: &str = "/etc/natrail/natrail.toml";
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// cannot read the configuration file
-    #[error("cannot read configuration {path}: {source}")]
-    Read { path: PathBuf, source: std::io::Error },
+    #[error("cannot read configuration {path}: {reason}")]
+    Read { path: PathBuf, reason: std::io::Error },
     /// not TOML, an unknown key, or a value of the wrong type
-    #[error("configuration {path}: {source}")]
+    #[error("configuration {path}: {reason}")]
     Parse {
         path: PathBuf,
-        source: Box<toml::de::Error>,
+        reason: Box<toml::de::Error>,
     },
     /// readable, but its values do not make sense together
     #[error("configuration {path}:\n  - {}", problems.join("\n  - "))]
@@ -290,9 +290,9 @@ impl Default for Database {
 impl Config {
     /// Reads and validates the file. Environment variables that are set take the place of the file's values.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read {
+        let text = std::fs::read_to_string(path).map_err(|reason| ConfigError::Read {
             path: path.into(),
-            source,
+            reason,
         })?;
         let mut config = Self::parse(&text, path)?;
         config.take_environment();
@@ -319,9 +319,9 @@ impl Config {
 
     /// Reads and validates TOML text; `path` is for messages.
     pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text).map_err(|source| ConfigError::Parse {
+        let config: Self = toml::from_str(text).map_err(|reason| ConfigError::Parse {
             path: path.into(),
-            source: Box::new(source),
+            reason: Box::new(reason),
         })?;
         let problems = config.problems();
         if problems.is_empty() {

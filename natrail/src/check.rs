@@ -127,7 +127,7 @@ pub fn run(args: Args, path: Option<&Path>) -> anyhow::Result<ExitCode> {
 fn problems(error: &ConfigError) -> Vec<String> {
     match error {
         ConfigError::Invalid { problems, .. } => problems.clone(),
-        ConfigError::Parse { source, .. } => vec![source.to_string()],
+        ConfigError::Parse { reason, .. } => vec![reason.to_string()],
         other => vec![other.to_string()],
     }
 }
