@@ -33,7 +33,7 @@ impl Filter {
         );
         Ok(Self {
             inner: Arc::new(Mutex::new(filter)),
-            unreadable: Arc::new(Repeat::every(Duration::from_secs(60))),
+            unreadable: Arc::new(Repeat::every(Duration::from_mins(1))),
         })
     }
 

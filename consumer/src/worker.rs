@@ -26,7 +26,7 @@ const POLL_MAX: Duration = Duration::from_millis(50);
 /// Waits for the database longer than this keep polling the bus, paused.
 const POLL_PAUSE: Duration = Duration::from_secs(2);
 /// A batch that is not committed by then is given up and repeated from the database's position.
-const COMMIT_PATIENCE: Duration = Duration::from_secs(120);
+const COMMIT_PATIENCE: Duration = Duration::from_mins(2);
 /// Time to finish what is begun before streams go to another worker …
 const REVOKE_WAIT: Duration = Duration::from_secs(5);
 /// … and before the process ends.

@@ -81,7 +81,7 @@ fn streams_that_move_between_workers_and_processes_lose_and_double_nothing() {
                 bus::FrameSender::send(&sender, stream, &record, PER_FRAME).expect("room");
                 std::thread::sleep(Duration::from_millis(10));
             }
-            assert!(bus::FrameSender::flush(&sender, Duration::from_secs(60)));
+            assert!(bus::FrameSender::flush(&sender, Duration::from_mins(1)));
         });
         let consumer = |at_least: i64| {
             let mut consumer = setup.start("[1]", SMALL);

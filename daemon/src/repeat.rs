@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn the_first_is_said_and_the_next_after_the_fault_was_over() {
-        let repeat = Repeat::every(Duration::from_secs(3600));
+        let repeat = Repeat::every(Duration::from_hours(1));
         assert!(repeat.due() && !repeat.due());
         assert!(repeat.over() && !repeat.over());
         assert!(repeat.due());

@@ -16,7 +16,7 @@ use harness::relay::Relay;
 use harness::{services, topics};
 
 /// For everything that happens sooner or later. Generous: a slow machine is no failure.
-pub const PATIENCE: Duration = Duration::from_secs(120);
+pub const PATIENCE: Duration = Duration::from_mins(2);
 
 /// Where the collector listens, inside the stage's network.
 pub const LISTENER: &str = "127.0.0.1:5514";

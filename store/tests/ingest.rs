@@ -450,7 +450,7 @@ fn a_partition_can_be_made_while_another_connection_copies() {
         let today = encoder.encode(&one_row(0), Vec::new());
         let tomorrow = encoder.encode(&one_row(86_400), Vec::new());
         open.copy(&today).await.expect("copied, and left open");
-        let made = tokio::time::timeout(std::time::Duration::from_secs(60), other.copy(&tomorrow)).await;
+        let made = tokio::time::timeout(std::time::Duration::from_mins(1), other.copy(&tomorrow)).await;
         made.expect("not kept waiting by an open transaction")
             .expect("copied");
         other.commit(&tomorrow).await.expect("committed");

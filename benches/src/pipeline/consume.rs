@@ -18,7 +18,7 @@ use crate::measure::Measure;
 const EVENTS: u64 = 3_000_000;
 const FRAME_BYTES: usize = 512 * 1024;
 const PARTITIONS: i32 = 4;
-const PATIENCE: Duration = Duration::from_secs(300);
+const PATIENCE: Duration = Duration::from_mins(5);
 
 const CONSUMER: &str = "[consumer]\ncores = [0]\n";
 

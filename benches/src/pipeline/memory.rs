@@ -40,7 +40,7 @@ pub fn measure() -> Result<Vec<Measure>> {
         }
     }
     generator.succeeded(Duration::from_secs(1))?;
-    let events = running.settled(before + EVENTS, Duration::from_secs(60))? - before;
+    let events = running.settled(before + EVENTS, Duration::from_mins(1))? - before;
     if events != EVENTS {
         bail!("{events} of {EVENTS} events committed");
     }

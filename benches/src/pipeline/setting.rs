@@ -51,7 +51,7 @@ impl Setting {
 
     /// Runs `natrail` to its end.
     pub fn natrail(&self, arguments: &[&str]) -> Result<()> {
-        self.start_natrail(arguments)?.succeeded(Duration::from_secs(600))
+        self.start_natrail(arguments)?.succeeded(Duration::from_mins(10))
     }
 
     /// Starts `natrail`.

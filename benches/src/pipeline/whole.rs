@@ -19,7 +19,7 @@ const RATES: [u64; 12] = [
 ];
 /// Commits may be this late behind the last datagram.
 const LATE: Duration = Duration::from_secs(2);
-const READY: Duration = Duration::from_secs(60);
+const READY: Duration = Duration::from_mins(1);
 
 /// Both daemons, and where to send.
 pub struct Running {
