@@ -20,8 +20,8 @@ const PORT: u16 = 15432;
 const DATA: &str = "/var/lib/natrail/data";
 /// Role and database. The role is a superuser: tests make databases and extensions.
 const NAME: &str = "natrail";
-const START_TIMEOUT: Duration = Duration::from_secs(120);
-const STOP_TIMEOUT: Duration = Duration::from_secs(60);
+const START_TIMEOUT: Duration = Duration::from_mins(2);
+const STOP_TIMEOUT: Duration = Duration::from_mins(1);
 
 /// Where clients connect to.
 pub fn url() -> String {
