@@ -2,11 +2,15 @@
 //!
 //! Unknown keys are refused. The doc comment of a field is its manual.
 
+mod bus;
+
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use ipnet::IpNet;
 use serde::Deserialize;
+
+pub use bus::{Bus, BusKind, Compression, Log, Sync, WhenFull};
 
 /// Where the configuration is looked for when none is named.
 pub const DEFAULT_PATH: &str = "/etc/natrail/natrail.toml";
@@ -37,8 +41,8 @@ pub enum ConfigError {
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Where frames go to and come from.
-    #[serde(default)]
+    /// Where frames go to and come from: a table, or just `bus = "log"` or `bus = "kafka"`.
+    #[serde(default, deserialize_with = "bus::word_or_table")]
     pub bus: Bus,
     /// The collector. Only `natrail-collector` needs it.
     pub collector: Option<Collector>,
@@ -51,46 +55,6 @@ pub struct Config {
     /// The database.
     #[serde(default)]
     pub database: Database,
-}
-
-/// `[bus]`: where frames go to and come from.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub struct Bus {
-    /// Kafka bootstrap servers, `host:port[,host:port]`. The environment's `NATRAIL_KAFKA` wins over it.
-    pub brokers: String,
-    /// Topics are `<prefix>.syslog`, `<prefix>.netflow`, `<prefix>.radius`, `<prefix>.dead-letter`.
-    pub topic_prefix: String,
-    /// Partitions that a topic gets when natrail creates it. Exporters are spread over them.
-    pub partitions: u16,
-    /// Copies of each partition that a topic gets when natrail creates it.
-    pub replication: u16,
-    /// `zstd`, `lz4` or `none`.
-    pub compression: Compression,
-    /// Memory for frames that Kafka has not acknowledged, in MiB. When it is full, datagrams are dropped and counted.
-    pub queue_mib: u32,
-}
-
-impl Default for Bus {
-    fn default() -> Self {
-        Self {
-            brokers: "127.0.0.1:9092".into(),
-            topic_prefix: "natrail".into(),
-            partitions: 4,
-            replication: 1,
-            compression: Compression::Lz4,
-            queue_mib: 256,
-        }
-    }
-}
-
-/// How frames are compressed on the bus.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
-#[serde(rename_all = "lowercase")]
-pub enum Compression {
-    Zstd,
-    Lz4,
-    None,
 }
 
 /// `[collector]`.
@@ -334,7 +298,8 @@ impl Config {
         }
     }
 
-    /// `NATRAIL_KAFKA` and `NATRAIL_DATABASE_URL` name other servers than the file.
+    /// `NATRAIL_KAFKA` and `NATRAIL_DATABASE_URL` name other servers than the file. A file that says `bus.kind = "log"`
+    /// stays with the log.
     pub fn take_environment(&mut self) {
         let set = |name| std::env::var(name).ok().filter(|value| !value.is_empty());
         if let Some(brokers) = set("NATRAIL_KAFKA") {
@@ -347,24 +312,12 @@ impl Config {
 
     /// What is wrong with the values, in words for the operator. Touches nothing outside.
     fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
+        let mut problems = self.bus.problems();
         let mut check = |ok: bool, problem: &str| {
             if !ok {
                 problems.push(problem.to_owned());
             }
         };
-        check(self.bus.partitions > 0, "bus.partitions must be at least 1");
-        check(self.bus.replication > 0, "bus.replication must be at least 1");
-        check(self.bus.queue_mib >= 8, "bus.queue_mib must be at least 8");
-        check(
-            !self.bus.topic_prefix.is_empty()
-                && self
-                    .bus
-                    .topic_prefix
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b"._-".contains(&b)),
-            "bus.topic_prefix may hold letters, digits, '.', '_' and '-', and must not be empty",
-        );
         check(
             !self.consumer.cores.is_empty(),
             "consumer.cores must name at least one CPU",
