@@ -1,11 +1,16 @@
 //! The bus that the configuration asks for.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use config::BusKind;
+use daemon::repeat::Repeat;
 use wire::frame::PayloadKind;
 
 use crate::{BusError, DeadLetterSender, FrameReceiver, FrameSender, Stream, kafka, log};
+
+const TRY_AGAIN: Duration = Duration::from_millis(500);
+const SAY_AGAIN: Duration = Duration::from_mins(1);
 
 /// A sender of frames of these kinds.
 ///
@@ -14,7 +19,34 @@ use crate::{BusError, DeadLetterSender, FrameReceiver, FrameSender, Stream, kafk
 pub fn sender(bus: &config::Bus, kinds: &[PayloadKind]) -> Result<Arc<dyn FrameSender>, BusError> {
     match bus.kind() {
         BusKind::Log => Ok(Arc::new(log::connect_sender(bus, &streams(bus, kinds))?)),
-        BusKind::Kafka => Ok(Arc::new(kafka::connect_sender(bus)?)),
+        BusKind::Kafka => Ok(Arc::new(kafka::connect_gated_sender(bus)?)),
+    }
+}
+
+/// Makes what a reader needs of the bus, and gives the name under which the database keeps positions on it. Waits until that
+/// is possible, or until `stopping` says true: `None` then.
+///
+/// # Errors
+/// [`BusError::Refused`] for what no waiting mends.
+pub fn prepare(bus: &config::Bus, stopping: impl Fn() -> bool) -> Result<Option<String>, BusError> {
+    match bus.kind() {
+        BusKind::Kafka => {
+            let made = kafka::ensure_topics(bus, stopping)?;
+            Ok(made.then(|| format!("kafka:{}", bus.topic_prefix)))
+        }
+        BusKind::Log => {
+            let said = Repeat::every(SAY_AGAIN);
+            while !stopping() {
+                match log::ensure(bus) {
+                    Ok(id) => return Ok(Some(log::LogReceiver::bus_name(&id))),
+                    Err(BusError::Refused(text)) => return Err(BusError::Refused(text)),
+                    Err(BusError::Unreachable(text)) if said.due() => tracing::warn!("{text}; keeps trying"),
+                    Err(BusError::Unreachable(_)) => {}
+                }
+                std::thread::sleep(TRY_AGAIN);
+            }
+            Ok(None)
+        }
     }
 }
 

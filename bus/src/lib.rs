@@ -161,6 +161,11 @@ pub trait FrameSender: Send + Sync {
     /// Whether the bus answered last time; for logs and metrics.
     fn is_up(&self) -> bool;
 
+    /// Why the bus will never take anything; told once.
+    fn refused(&self) -> Option<BusError> {
+        None
+    }
+
     /// What its frame log did; `None` without one.
     fn log_counts(&self) -> Option<LogCounts> {
         None

@@ -119,14 +119,14 @@ impl Cursor {
                     Opened::Lost(missing, why) => return Ok(Read::Lost(missing, why)),
                 }
             };
-            let mut found = reader.next()?;
+            let mut found = reader.next_record()?;
             if found.is_none() {
                 if !self.has_later()? {
                     return Ok(Read::End);
                 }
                 // All of it was written before the later one was made: what is not there now never will be.
                 let Some(reader) = &mut self.reader else { continue };
-                found = reader.next()?;
+                found = reader.next_record()?;
             }
             match found {
                 Some(found) => {

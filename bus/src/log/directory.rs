@@ -113,7 +113,7 @@ impl Root {
             }
             let mut id = [0; ID_OCTETS];
             random(&mut id)?;
-            let id: String = id.iter().map(|octet| format!("{octet:02x}")).collect();
+            let id = format!("{:032x}", u128::from_le_bytes(id));
             // Linked into place whole: two processes may do this at once.
             let partial = self.0.join(format!("LOG.{}", std::process::id()));
             let mut file = create(&partial)?;

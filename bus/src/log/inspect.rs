@@ -67,7 +67,7 @@ fn end_of(root: &Root, stream: Stream, mut reader: SegmentReader) -> io::Result<
     }
     let mut next = reader.skip_to_end()?;
     // Whatever is damaged there.
-    while let Some(found) = reader.next()? {
+    while let Some(found) = reader.next_record()? {
         next = found.header.offset + 1;
     }
     Ok(next)
@@ -97,7 +97,7 @@ pub fn status(root: &Root, stream: Stream) -> io::Result<StreamStatus> {
         match SegmentReader::open(&path) {
             Ok(mut reader) => {
                 if status.oldest_ns.is_none()
-                    && let Some(found) = reader.next()?
+                    && let Some(found) = reader.next_record()?
                 {
                     status.oldest_ns = Some(found.header.appended_ns);
                 }

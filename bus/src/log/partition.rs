@@ -25,6 +25,8 @@ pub struct Sealed {
     pub end: i64,
     pub bytes: u64,
     pub created_ns: u64,
+    /// No record of it is younger, ns since 1970 (UTC).
+    pub ended_ns: u64,
 }
 
 /// The segment that is written.
@@ -35,6 +37,8 @@ struct Active {
     header: SegmentHeader,
     seed: u32,
     bytes: u64,
+    /// When its last record was written, ns since 1970 (UTC).
+    last_ns: u64,
     index: IndexWriter,
 }
 
@@ -160,6 +164,7 @@ impl Partition {
             appended_ns: now_ns,
         });
         active.bytes += (head.len() + payload.len()) as u64;
+        active.last_ns = now_ns;
         let offset = self.next;
         self.next += 1;
         self.gap_from = self.next;
@@ -174,6 +179,7 @@ impl Partition {
             end: self.gap_from,
             bytes: active.bytes,
             created_ns: active.header.created_ns,
+            ended_ns: active.last_ns,
         });
         Some(active.file)
     }
@@ -279,6 +285,7 @@ impl Partition {
             header: old.header,
             seed: old.seed,
             bytes: old.bytes,
+            last_ns: old.last_ns,
             index: IndexWriter::create(&self.directory.index(old.header.base), old.seed),
         })
     }
@@ -315,6 +322,7 @@ impl Partition {
             header,
             seed,
             bytes: RECORDS_BEGIN,
+            last_ns: now_ns,
             index: IndexWriter::create(&self.directory.index(header.base), seed),
         });
         Ok(())
@@ -327,7 +335,9 @@ impl Partition {
         for (place, &base) in bases.iter().enumerate() {
             let path = self.directory.segment(base);
             let is_last = place + 1 == bases.len();
-            let bytes = std::fs::metadata(&path)?.len();
+            let file = std::fs::metadata(&path)?;
+            let bytes = file.len();
+            let ended_ns = (file.mtime().max(0) as u64) * 1_000_000_000 + file.mtime_nsec().max(0) as u64;
             match SegmentReader::open(&path) {
                 Ok(reader) if is_last => self.recover_last(reader, bytes, &mut recovered)?,
                 Ok(reader) => self.sealed.push_back(Sealed {
@@ -335,6 +345,7 @@ impl Partition {
                     end: 0,
                     bytes,
                     created_ns: reader.header().created_ns,
+                    ended_ns,
                 }),
                 Err(OpenError::Header) if bytes < RECORDS_BEGIN => {
                     // Its writer ended while it made it: no record was ever in it.
@@ -349,6 +360,7 @@ impl Partition {
                         end: 0,
                         bytes,
                         created_ns: 0,
+                        ended_ns,
                     });
                     (self.gap_from, self.next) = (base, base.saturating_add(JUMP));
                 }
@@ -375,8 +387,10 @@ impl Partition {
         let header = *reader.header();
         let mut index = IndexWriter::create(&self.directory.index(header.base), header.seed());
         self.next = header.base;
-        while let Some(found) = reader.next()? {
+        let mut last_ns = header.created_ns;
+        while let Some(found) = reader.next_record()? {
             self.next = found.header.offset + 1;
+            last_ns = last_ns.max(found.header.appended_ns);
             index.note(Entry {
                 offset: found.header.offset,
                 at: found.at,
@@ -398,6 +412,7 @@ impl Partition {
             header,
             seed: header.seed(),
             bytes: end,
+            last_ns,
             index,
         };
         self.active = Some(active);

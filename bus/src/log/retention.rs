@@ -124,7 +124,7 @@ fn count(directory: &StreamDirectory, sealed: Sealed, floor: i64) -> io::Result<
             return Ok(lost);
         }
     };
-    while let Some(found) = reader.next()? {
+    while let Some(found) = reader.next_record()? {
         if found.header.offset < next {
             continue;
         }

@@ -90,7 +90,7 @@ impl SegmentReader {
         self.inode
     }
 
-    /// Where the next record begins: the end of what is whole, when [`Self::next`] found nothing more.
+    /// Where the next record begins: the end of what is whole, when [`Self::next_record`] found nothing more.
     pub fn position(&self) -> u64 {
         self.at
     }
@@ -126,7 +126,7 @@ impl SegmentReader {
         Ok(self.least)
     }
 
-    /// Goes back to a record that [`Self::next`] gave.
+    /// Goes back to a record that [`Self::next_record`] gave.
     pub fn unread(&mut self, found: &Found) {
         self.at = found.at;
         self.least = found.header.offset;
@@ -136,7 +136,7 @@ impl SegmentReader {
     ///
     /// Octets that are no whole record are passed over only if a whole one follows: the end of a segment may just be
     /// being written.
-    pub fn next(&mut self) -> io::Result<Option<Found>> {
+    pub fn next_record(&mut self) -> io::Result<Option<Found>> {
         if let Some(found) = self.load_record()? {
             return Ok(Some(self.take(found)));
         }
@@ -163,7 +163,7 @@ impl SegmentReader {
         Ok(self.load_record()?.map(|found| self.take(found)))
     }
 
-    /// Payload of the record that [`Self::next`] gave last.
+    /// Payload of the record that [`Self::next_record`] gave last.
     pub fn payload(&self, found: &Found) -> &[u8] {
         &self.loaded[found.payload..found.payload + found.header.payload_bytes]
     }

@@ -21,7 +21,7 @@ const TRY_AGAIN: Duration = Duration::from_millis(250);
 /// How often bounds, free space and files are looked at.
 const MAINTAIN: Duration = Duration::from_secs(1);
 /// How often a lasting fault is said again.
-const SAY_AGAIN: Duration = Duration::from_secs(60);
+const SAY_AGAIN: Duration = Duration::from_mins(1);
 /// Longest sleep of the thread: how late its end may be.
 const NAP: Duration = Duration::from_millis(100);
 

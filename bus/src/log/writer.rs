@@ -15,8 +15,8 @@ const MIB: u64 = 1 << 20;
 /// A segment is begun anew when it is this old, so that age finds something to drop.
 const SEGMENT_AGE_MAX_NS: u64 = 3600 * 1_000_000_000;
 const HOUR_NS: u64 = 3600 * 1_000_000_000;
-/// Octets that are written between two looks at the free space.
-const FREE_LOOK_BYTES: u64 = 16 * MIB;
+/// Most that is written between two looks at the free space, in octets.
+const FREE_LOOK_BYTES_MAX: u64 = 16 * MIB;
 
 /// Why a log cannot be written.
 #[derive(Debug)]
@@ -89,7 +89,7 @@ impl LogWriter {
             partitions: Vec::new(),
             places: HashMap::new(),
             bytes: 0,
-            unasked: FREE_LOOK_BYTES,
+            unasked: u64::MAX / 2,
             lacks_space: false,
             lost: Lost::default(),
             unsynced: Vec::new(),
@@ -188,7 +188,7 @@ impl LogWriter {
     /// What has to be done now and then: old segments, free space, files that somebody removed.
     pub fn maintain(&mut self) -> Result<(), WriteError> {
         let now = now_ns();
-        self.unasked = FREE_LOOK_BYTES;
+        self.look_at_space();
         self.restore_vanished()?;
         for place in 0..self.partitions.len() {
             let age = self.bounds.age_max_ns;
@@ -199,7 +199,7 @@ impl LogWriter {
             {
                 self.seal(place);
             }
-            // A segment is as old as its youngest record, which is no younger than the next segment's begin.
+            // A segment is as old as its youngest record.
             while let Some(oldest) = self.too_old(place, now) {
                 if !self.drop_candidate(&oldest, Reason::Age)? {
                     break;
@@ -215,15 +215,9 @@ impl LogWriter {
 
     fn too_old(&self, place: usize, now: u64) -> Option<Candidate> {
         let partition = &self.partitions[place];
-        let mut sealed = partition.sealed();
-        let oldest = *sealed.next()?;
-        let ended = sealed
-            .next()
-            .map(|next| next.created_ns)
-            .or(partition.active_since())
-            .unwrap_or(oldest.created_ns + SEGMENT_AGE_MAX_NS);
+        let oldest = partition.oldest()?;
         let floor = position::floor(partition.directory()).unwrap_or(0);
-        (now.saturating_sub(ended) > self.bounds.age_max_ns).then_some(Candidate {
+        (now.saturating_sub(oldest.ended_ns) > self.bounds.age_max_ns).then_some(Candidate {
             place,
             sealed: oldest,
             consumed: oldest.end <= floor,
@@ -252,7 +246,8 @@ impl LogWriter {
         if self.bytes + bytes > self.bounds.size_max_bytes {
             return Ok(Some(Reason::Size));
         }
-        if self.bounds.free_reserve_bytes > 0 && (self.lacks_space || self.unasked >= FREE_LOOK_BYTES) {
+        let look_every = (self.bounds.free_reserve_bytes / 8).min(FREE_LOOK_BYTES_MAX);
+        if self.bounds.free_reserve_bytes > 0 && (self.lacks_space || self.unasked >= look_every) {
             let free = rustix::fs::statvfs(self.root.path())?;
             let free = free.f_bavail.saturating_mul(free.f_frsize);
             self.lacks_space = free < self.bounds.free_reserve_bytes;
@@ -316,7 +311,7 @@ impl LogWriter {
         };
         self.bytes = self.bytes.saturating_sub(candidate.sealed.bytes);
         self.lacks_space = false;
-        self.unasked = FREE_LOOK_BYTES;
+        self.look_at_space();
         if lost.frames > 0 {
             let (first, next) = (candidate.sealed.base, candidate.sealed.end);
             tracing::error!(
@@ -335,6 +330,11 @@ impl LogWriter {
             self.lost.add(&lost);
         }
         Ok(true)
+    }
+
+    /// The free space is asked for before the next record.
+    fn look_at_space(&mut self) {
+        self.unasked = u64::MAX / 2;
     }
 
     fn restore_vanished(&mut self) -> io::Result<()> {

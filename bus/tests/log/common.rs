@@ -11,7 +11,7 @@ use bus::log::partition::{Partition, Recovered};
 use bus::{FrameReceiver, Handler, Loss, Ownership, Stream, Topic};
 use wire::frame::{Datagram, FRAME_BYTES_MIN, FrameBuilder, PayloadKind};
 
-pub const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_mins(1);
 
 pub fn stream(partition: i32) -> Stream {
     Stream {
