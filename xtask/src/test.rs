@@ -10,7 +10,7 @@ use crate::{ebpf, install, paths, progress, services};
 
 /// Installs, starts, checks and tests; false when a test failed.
 pub fn run() -> Result<bool> {
-    let mut needs = services::needs();
+    let mut needs = services::needs(services::ALL);
     needs.extend([install::NETWORK, install::BUILD]);
     install::ensure(&needs)?;
     ensure_component("fmt", "rustfmt")?;
@@ -31,7 +31,7 @@ pub fn run() -> Result<bool> {
     progress::step("the committed XDP object is what its source gives", || {
         ebpf::run(true)
     })?;
-    progress::step("services", services::up)?;
+    progress::step("services", || services::up(services::ALL))?;
     progress::step("building the programs", harness::binaries::binaries)?;
     progress::step("cargo test", tests)
 }
