@@ -34,7 +34,10 @@ impl Setup {
         setup
     }
 
+    /// The text, and a place for the frame log, which no two collectors may share.
     fn write(&self, text: &str) {
+        let log = self.directory.path().join("frames");
+        let text = format!("{text}\n[bus.log]\ndirectory = \"{}\"\n", log.display());
         std::fs::write(self.path(), text).expect("writes the configuration");
     }
 
