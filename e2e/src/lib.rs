@@ -2,6 +2,7 @@
 //! own, on which the shipped programs run. Needs root (network namespaces) and `cargo xtask services up`.
 
 mod bus;
+pub mod events;
 pub mod load;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
