@@ -1,12 +1,16 @@
 //! Frames out, frames in.
 //!
-//! Collector and consumer know only the traits of this page; [`kafka`] is the only module that knows Kafka.
-//! A second bus (segments on the local disk) is to stand beside it.
+//! Collector and consumer know only the traits of this page, and [`connect`], which chooses by the configuration.
+//! [`kafka`] is the only module that knows Kafka; [`log`] is the log on this machine's disk.
 //!
 //! A *stream* is one partition of one topic: frames in it have consecutive-or-growing offsets and keep their order.
 
+pub mod connect;
 pub mod kafka;
+pub mod log;
 
+use std::fmt;
+use std::net::IpAddr;
 use std::time::Duration;
 
 /// Errors of the bus, in words for the operator.
@@ -21,7 +25,7 @@ pub enum BusError {
 }
 
 /// What a topic carries.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Topic {
     Syslog,
     Netflow,
@@ -56,10 +60,37 @@ impl From<wire::frame::PayloadKind> for Topic {
 }
 
 /// One partition of one topic.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Stream {
     pub topic: Topic,
     pub partition: i32,
+}
+
+/// `syslog/0`
+impl fmt::Display for Stream {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}/{}", self.topic.name(), self.partition)
+    }
+}
+
+impl std::str::FromStr for Stream {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let parsed = text.split_once('/').and_then(|(topic, partition)| {
+            Some(Self {
+                topic: log::directory::TOPICS
+                    .into_iter()
+                    .find(|known| known.name() == topic)?,
+                partition: partition.parse().ok().filter(|partition| *partition >= 0)?,
+            })
+        });
+        parsed.ok_or_else(|| {
+            format!(
+                "{text:?} is no partition: name it as topic/number, such as syslog/0 (topics: syslog, netflow, radius, dead-letter)"
+            )
+        })
+    }
 }
 
 /// Counters of a sender; they only grow.
@@ -73,6 +104,41 @@ pub struct SendCounts {
     pub failed_datagrams: u64,
     /// Handed over and neither acknowledged nor given up.
     pub in_flight_frames: u64,
+}
+
+/// What a sender's frame log did since the start, and has now.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogCounts {
+    /// Octets of all segments now.
+    pub bytes: u64,
+    /// Number of segments now.
+    pub segments: u64,
+    /// Octets of frames that wait in memory since the disk refuses them.
+    pub memory_bytes: u64,
+    /// Times the disk refused a frame.
+    pub write_errors: u64,
+    /// Frames that were dropped before they were consumed.
+    pub dropped_frames: u64,
+    /// Datagrams in them, by exporter; `None` for those that are not told apart.
+    pub dropped_datagrams: Vec<(Option<IpAddr>, u64)>,
+    /// With Kafka: frames that went to the disk since Kafka did not take them.
+    pub spilled_frames: u64,
+    /// With Kafka: frames on the disk that Kafka has not acknowledged.
+    pub waiting_frames: u64,
+}
+
+impl LogCounts {
+    fn of_writer(&mut self, writer: &log::writer::LogWriter) {
+        self.bytes = writer.bytes();
+        self.segments = writer.segments() as u64;
+        let lost = writer.lost();
+        self.dropped_frames = lost.frames;
+        self.dropped_datagrams = lost
+            .by_exporter
+            .iter()
+            .map(|(exporter, datagrams)| (*exporter, *datagrams))
+            .collect();
+    }
 }
 
 /// The sender's memory is full: the caller keeps the record and tries again later.
@@ -94,6 +160,16 @@ pub trait FrameSender: Send + Sync {
 
     /// Whether the bus answered last time; for logs and metrics.
     fn is_up(&self) -> bool;
+
+    /// Why the bus will never take anything; told once.
+    fn refused(&self) -> Option<BusError> {
+        None
+    }
+
+    /// What its frame log did; `None` without one.
+    fn log_counts(&self) -> Option<LogCounts> {
+        None
+    }
 }
 
 /// A message that could not be decoded.
@@ -129,15 +205,23 @@ pub enum Ownership {
     Revoked(Vec<Stream>),
 }
 
+/// Why frames are not on the bus any more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Loss {
+    /// The bus dropped them before they were read: its retention was shorter than the reader's delay.
+    Retention,
+    /// They are damaged on the disk.
+    Damaged,
+}
+
 /// What a receiver has for its worker.
 pub trait Handler {
     /// A frame, in place: valid during the call.
     fn frame(&mut self, stream: Stream, offset: i64, record: &[u8]);
     /// Called before [`FrameReceiver::poll`] returns; see there.
     fn ownership(&mut self, change: Ownership);
-    /// The frames `missing` of an owned stream are not on the bus any more (its retention was shorter than the
-    /// reader's delay): they are lost. Reading goes on behind them.
-    fn lost(&mut self, stream: Stream, missing: std::ops::Range<i64>);
+    /// The frames `missing` of an owned stream are not on the bus any more: they are lost. Reading goes on behind them.
+    fn lost(&mut self, stream: Stream, missing: std::ops::Range<i64>, why: Loss);
 }
 
 /// Frames in. Owned by one worker thread.
@@ -160,14 +244,43 @@ pub trait FrameReceiver: Send {
     /// ahead may be thrown away and fetched again, so this is for waits of seconds, not for every batch.
     fn pause(&mut self, paused: bool) -> Result<(), BusError>;
 
-    /// Tells the bus, for monitors only, that everything below these offsets is done.
+    /// Tells the bus, for monitors and for its retention, that everything below these offsets is done.
     fn publish_positions(&mut self, next: &[(Stream, i64)]);
 
-    /// Frames on the bus, in the owned streams, that were not delivered yet; as far as is known without asking.
-    fn behind(&self) -> u64;
+    /// Whether [`Self::publish_positions`] costs so little that every commit may be told.
+    fn publishes_every_commit(&self) -> bool {
+        false
+    }
+
+    /// Frames on the bus, in the owned streams, that were not delivered yet; as far as is known without asking others.
+    fn behind(&mut self) -> u64;
 
     /// Leaves the group in an orderly way.
     fn close(&mut self);
+}
+
+impl<R: FrameReceiver + ?Sized> FrameReceiver for Box<R> {
+    fn poll(&mut self, timeout: Duration, handler: &mut dyn Handler) -> Result<(), BusError> {
+        (**self).poll(timeout, handler)
+    }
+    fn start(&mut self, from: &[(Stream, i64)]) -> Result<(), BusError> {
+        (**self).start(from)
+    }
+    fn pause(&mut self, paused: bool) -> Result<(), BusError> {
+        (**self).pause(paused)
+    }
+    fn publish_positions(&mut self, next: &[(Stream, i64)]) {
+        (**self).publish_positions(next);
+    }
+    fn publishes_every_commit(&self) -> bool {
+        (**self).publishes_every_commit()
+    }
+    fn behind(&mut self) -> u64 {
+        (**self).behind()
+    }
+    fn close(&mut self) {
+        (**self).close();
+    }
 }
 
 /// Spreads exporters over partitions: FNV-1a of the 16 octets of the address, so that every collector agrees.

@@ -83,7 +83,8 @@ impl Handler for Seen {
             }
         }
     }
-    fn lost(&mut self, stream: Stream, missing: Range<i64>) {
+    fn lost(&mut self, stream: Stream, missing: Range<i64>, why: bus::Loss) {
+        assert_eq!(why, bus::Loss::Retention);
         self.lost.push((stream, missing));
     }
 }

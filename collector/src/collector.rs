@@ -22,8 +22,9 @@ use crate::receive::socket::{self, ListenSocket};
 use crate::receive::uring::Receiver;
 use crate::worker::Worker;
 
-/// Buffers of each thread beyond one for every stream: what may wait for the producer.
-const WAITING_FRAMES: usize = 32;
+/// Buffers of each thread beyond one for every stream, in octets: what may wait while the bus takes its time, as a disk
+/// does. Memory is taken from the machine only when they are used.
+const WAITING_BYTES: usize = 64 * 1024 * 1024;
 
 /// The sockets of a collector: all that needs privileges. Datagrams wait in them until [`Sockets::start`].
 pub struct Sockets {
@@ -46,6 +47,11 @@ impl Sockets {
             by_thread,
             settings: settings.clone(),
         })
+    }
+
+    /// What datagrams they receive.
+    pub fn kinds(&self) -> Vec<PayloadKind> {
+        kinds(&self.settings)
     }
 
     /// Where they listen, in the listeners' order.
@@ -104,16 +110,19 @@ struct ReceiveThread {
     exchange: Arc<Exchange>,
 }
 
+/// Kinds of the listeners.
+fn kinds(settings: &config::Collector) -> Vec<PayloadKind> {
+    let listens = |kind: &PayloadKind| {
+        let mut listeners = settings.listeners.iter();
+        listeners.any(|listener| socket::payload_kind(listener.kind) == *kind)
+    };
+    PayloadKind::ALL.into_iter().filter(listens).collect()
+}
+
 impl ThreadPlan {
     fn new(settings: &config::Collector, exporters: &config::Exporters, partitions: u16) -> Self {
-        let listens = |kind: &PayloadKind| {
-            settings
-                .listeners
-                .iter()
-                .any(|listener| socket::payload_kind(listener.kind) == *kind)
-        };
         Self {
-            kinds: PayloadKind::ALL.into_iter().filter(listens).collect(),
+            kinds: kinds(settings),
             settings: settings.clone(),
             partitions,
             allow_list: Arc::new(SharedAllowList::new(AllowList::new(exporters))),
@@ -123,7 +132,7 @@ impl ThreadPlan {
 
     /// Frame buffers of one thread.
     fn buffers(&self) -> usize {
-        self.kinds.len() * usize::from(self.partitions) + WAITING_FRAMES
+        self.kinds.len() * usize::from(self.partitions) + WAITING_BYTES / self.settings.frame_bytes
     }
 
     fn say_memory(&self, threads: usize) {

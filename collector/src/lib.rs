@@ -6,7 +6,6 @@
 //! - [`exchange`]: closed frames one way, empty buffers back;
 //! - [`worker`]: the loop of a receive thread: receive, allow, frame;
 //! - [`producer`]: the thread that gives frames to the bus;
-//! - [`gate`]: holds frames back until the bus's topics are there;
 //! - [`xdp`]: the filter in the kernel; [`filter`]: the same, shared by metrics and reload;
 //! - [`privileges`]: giving them up after set-up;
 //! - [`collector`]: all threads, started, reloaded and stopped together;
@@ -23,7 +22,6 @@ pub mod error;
 pub mod exchange;
 pub mod filter;
 pub mod framer;
-pub mod gate;
 pub mod metrics;
 pub mod privileges;
 pub mod producer;

@@ -2,20 +2,17 @@
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, mpsc};
+use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
-use bus::FrameSender;
 use config::Config;
 use daemon::signals::Signals;
 
 use crate::collector::{Collector, Outcome, Sockets};
 use crate::error::StartError;
 use crate::filter::Filter;
-use crate::gate::GatedSender;
 use crate::{metrics, privileges};
 
 /// How often signals are looked at.
@@ -64,8 +61,8 @@ fn start_and_serve(options: &Options) -> anyhow::Result<ExitCode> {
     let xdp = settings.xdp.as_ref().map(attach).transpose()?;
     privileges::drop_all().context("cannot give up privileges")?;
 
-    let sender = Arc::new(GatedSender::new(bus::kafka::connect_sender(&config.bus)?));
-    let collector = sockets.start(&config.exporters, config.bus.partitions, Arc::clone(&sender) as _)?;
+    let sender = bus::connect::sender(&config.bus, &sockets.kinds())?;
+    let collector = sockets.start(&config.exporters, config.bus.partitions, Arc::clone(&sender))?;
     serve_metrics(settings, &signals, &collector, xdp.clone())?;
     for (listener, address) in settings.listeners.iter().zip(collector.addresses()) {
         tracing::info!(
@@ -74,9 +71,14 @@ fn start_and_serve(options: &Options) -> anyhow::Result<ExitCode> {
             settings.cores.len()
         );
     }
-    let topics = Topics::ensure(&config.bus, sender)?;
 
-    let refused = serve(&options.config, &signals, &collector, xdp.as_ref(), &topics);
+    let refused = serve(
+        &options.config,
+        &signals,
+        &collector,
+        xdp.as_ref(),
+        sender.as_ref(),
+    );
     signals.stop();
     let limit = if refused.is_some() {
         Duration::ZERO
@@ -84,7 +86,6 @@ fn start_and_serve(options: &Options) -> anyhow::Result<ExitCode> {
         FLUSH_MAX
     };
     let outcome = collector.stop(limit);
-    topics.ended.store(true, Ordering::Relaxed);
     let code = report(&outcome);
     match refused {
         Some(refused) => Err(refused.into()),
@@ -133,13 +134,13 @@ fn serve(
     signals: &Signals,
     collector: &Collector,
     xdp: Option<&Filter>,
-    topics: &Topics,
+    sender: &dyn bus::FrameSender,
 ) -> Option<bus::BusError> {
     while !signals.stopping() && !collector.has_failed() {
         if signals.take_reload() {
             reload(path, collector, xdp);
         }
-        if let Ok(refused) = topics.refused.try_recv() {
+        if let Some(refused) = sender.refused() {
             return Some(refused);
         }
         thread::sleep(TICK);
@@ -200,37 +201,4 @@ fn report(outcome: &Outcome) -> ExitCode {
         undelivered.failed_frames,
     );
     ExitCode::from(EXIT_LOSS)
-}
-
-/// The thread that makes the topics and opens the gate.
-struct Topics {
-    refused: mpsc::Receiver<bus::BusError>,
-    ended: Arc<AtomicBool>,
-}
-
-impl Topics {
-    fn ensure<S: FrameSender + 'static>(
-        bus: &config::Bus,
-        gate: Arc<GatedSender<S>>,
-    ) -> Result<Self, StartError> {
-        let ended = Arc::new(AtomicBool::new(false));
-        let (say, refused) = mpsc::channel();
-        let (bus, until) = (bus.clone(), Arc::clone(&ended));
-        thread::Builder::new()
-            .name("topics".into())
-            .spawn(
-                move || match bus::kafka::ensure_topics(&bus, || until.load(Ordering::Relaxed)) {
-                    Ok(true) => gate.open(),
-                    Ok(false) => {}
-                    Err(error) => {
-                        let _ = say.send(error);
-                    }
-                },
-            )
-            .map_err(|source| StartError::Resource {
-                what: "start the topics thread",
-                source,
-            })?;
-        Ok(Self { refused, ended })
-    }
 }

@@ -133,7 +133,7 @@ impl Handler for Payloads {
             .extend(frame.datagrams().map(|datagram| datagram.payload.to_vec()));
     }
 
-    fn lost(&mut self, stream: Stream, offsets: std::ops::Range<i64>) {
+    fn lost(&mut self, stream: Stream, offsets: std::ops::Range<i64>, _: bus::Loss) {
         panic!("{offsets:?} of {stream:?} are not there");
     }
 

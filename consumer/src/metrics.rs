@@ -65,7 +65,8 @@ pub struct Metrics {
     batches: AtomicU64,
     pub recoveries: AtomicU64,
     pub fenced: AtomicU64,
-    pub lost_frames: AtomicU64,
+    /// By [`bus::Loss`].
+    pub lost_frames: [AtomicU64; 2],
     /// One for each worker.
     pub workers: Vec<WorkerGauges>,
 }
@@ -189,13 +190,15 @@ impl Metrics {
         );
         let help = "Commits refused because the stream had moved: another consumer owns it.";
         text.single("natrail_consumer_fenced_total", counter, help, of(&self.fenced));
-        let help = "Frames that the bus dropped before they were read.";
-        text.single(
-            "natrail_consumer_lost_frames_total",
+        let name = "natrail_consumer_lost_frames_total";
+        text.metric(
+            name,
             counter,
-            help,
-            of(&self.lost_frames),
+            "Frames that are not on the bus any more and were not read.",
         );
+        for (reason, frames) in ["retention", "damaged"].iter().zip(&self.lost_frames) {
+            text.sample(name, &[("reason", reason)], of(frames));
+        }
         let sum =
             |gauge: fn(&WorkerGauges) -> &AtomicU64| self.workers.iter().map(|w| of(gauge(w))).sum::<u64>();
         let help = "Streams that this process owns.";

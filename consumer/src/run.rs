@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, anyhow};
-use bus::kafka;
 use config::Config;
 use daemon::repeat::Repeat;
 use daemon::signals::Signals;
@@ -40,12 +39,15 @@ pub fn run(config: &Config, signals: &Signals) -> anyhow::Result<()> {
         let bound = exposition::serve(address, signals, move |text| shown.render(text))?;
         tracing::info!("metrics on http://{bound}/metrics");
     }
-    if !prepare_database(config, signals)? || !kafka::ensure_topics(&config.bus, || signals.stopping())? {
+    if !prepare_database(config, signals)? {
         return Ok(());
     }
+    let Some(bus_name) = bus::connect::prepare(&config.bus, || signals.stopping())? else {
+        return Ok(());
+    };
     let mut workers = Vec::new();
     for (number, &core) in settings.cores.iter().enumerate() {
-        workers.push(start_worker(config, number, core, &metrics, signals)?);
+        workers.push(start_worker(config, &bus_name, number, core, &metrics, signals)?);
     }
     tracing::info!("{} workers started after {:?}", workers.len(), started.elapsed());
     wait(workers, signals)
@@ -115,6 +117,7 @@ type Running = std::thread::JoinHandle<anyhow::Result<()>>;
 
 fn start_worker(
     config: &Config,
+    bus_name: &str,
     number: usize,
     core: usize,
     metrics: &Arc<Metrics>,
@@ -129,15 +132,15 @@ fn start_worker(
         past_ns: i64::from(settings.device_time_past_max_days).saturating_mul(DAY_NS),
         future_ns: i64::from(settings.device_time_future_max_s).saturating_mul(1_000_000_000),
     };
-    let letters = Box::new(kafka::connect_dead_letters(&config.bus)?);
+    let letters = bus::connect::dead_letters(&config.bus)?;
     let assembler = Assembler::new(
         Profiles::new(config.exporters.clone()),
         limits,
         plausible,
         letters,
     );
-    let pipeline = Pipeline::start(number, config.database.url.clone(), bus_name(&config.bus))?;
-    let receiver = kafka::connect_receiver(&config.bus, &settings.group)?;
+    let pipeline = Pipeline::start(number, config.database.url.clone(), bus_name.to_owned())?;
+    let receiver = bus::connect::receiver(&config.bus, &settings.group)?;
     let worker = Worker::new(
         number,
         receiver,
@@ -153,11 +156,6 @@ fn start_worker(
             worker.run().map_err(anyhow::Error::from)
         })
         .context("cannot start a worker thread")
-}
-
-/// Name under which the database keeps the positions on this bus.
-pub fn bus_name(bus: &config::Bus) -> String {
-    format!("kafka:{}", bus.topic_prefix)
 }
 
 /// Waits for all workers; the end of one ends the others.

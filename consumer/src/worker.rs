@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use bus::{BusError, FrameReceiver, Handler, Ownership, Stream};
+use bus::{BusError, FrameReceiver, Handler, Loss, Ownership, Stream};
 use crossbeam::channel::RecvTimeoutError;
 use daemon::repeat::Repeat;
 use daemon::signals::Signals;
@@ -186,7 +186,11 @@ impl<R: FrameReceiver> Worker<R> {
 
     fn publish(&mut self, now: bool) {
         self.unpublished.append(&mut self.core.committed);
-        if !now && self.published.elapsed() < PUBLISH_EVERY {
+        let due = now || self.published.elapsed() >= PUBLISH_EVERY;
+        if due || self.receiver.publishes_every_commit() {
+            self.publish_positions();
+        }
+        if !due {
             return;
         }
         self.published = Instant::now();
@@ -197,6 +201,9 @@ impl<R: FrameReceiver> Worker<R> {
         gauges
             .streams
             .store(self.core.owned.len() as u64, Ordering::Relaxed);
+    }
+
+    fn publish_positions(&mut self) {
         // The last position of each stream counts.
         let mut latest: Vec<(Stream, i64)> = Vec::new();
         for (stream, next) in self.unpublished.drain(..).rev() {
@@ -370,16 +377,19 @@ impl Handler for Core {
         }
     }
 
-    fn lost(&mut self, stream: Stream, missing: std::ops::Range<i64>) {
+    fn lost(&mut self, stream: Stream, missing: std::ops::Range<i64>, why: Loss) {
         let frames = (missing.end - missing.start) as u64;
-        self.metrics.lost_frames.fetch_add(frames, Ordering::Relaxed);
-        tracing::error!(
-            "{frames} frames are LOST: offsets {} to {} of {} partition {} were dropped by the bus before they were read; \
-             give the topic a longer retention or the consumer more cores",
-            missing.start,
-            missing.end - 1,
-            stream.topic.name(),
-            stream.partition
-        );
+        self.metrics.lost_frames[why as usize].fetch_add(frames, Ordering::Relaxed);
+        let (first, last) = (missing.start, missing.end - 1);
+        match why {
+            Loss::Retention => tracing::error!(
+                "{frames} frames are LOST: offsets {first} to {last} of {stream} were dropped by the bus before they were read; \
+                 give the bus a longer retention or the consumer more cores"
+            ),
+            Loss::Damaged => tracing::error!(
+                "{frames} frames are LOST: offsets {first} to {last} of {stream} are damaged on the disk; \
+                 `natrail log verify` says what else is"
+            ),
+        }
     }
 }

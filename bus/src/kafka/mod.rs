@@ -3,16 +3,18 @@
 //! - [`sender`] — frames out, idempotent, acknowledged by all in-sync replicas;
 //! - [`receiver`] — frames in, as a member of a consumer group whose positions are kept elsewhere;
 //! - [`dead_letter`] — messages that could not be decoded;
-//! - [`admin`] — topics.
+//! - [`admin`] — topics; [`gate`] — holds frames back until they are there.
 
 pub mod admin;
 mod client;
 pub mod dead_letter;
+pub mod gate;
 mod producer;
 pub mod receiver;
 pub mod sender;
 
 pub use admin::{create_topics, ensure_topics};
 pub use dead_letter::{KafkaDeadLetters, connect_dead_letters};
+pub use gate::{GatedSender, connect_gated_sender};
 pub use receiver::{KafkaReceiver, connect_receiver};
 pub use sender::{KafkaSender, connect_sender};

@@ -18,7 +18,7 @@ use rdkafka::types::RDKafkaRespErr;
 use rdkafka::{ClientContext, Offset, TopicPartitionList};
 
 use super::client::{Link, Names, is_final, refused, settings};
-use crate::{BusError, FrameReceiver, Handler, Ownership, Stream};
+use crate::{BusError, FrameReceiver, Handler, Loss, Ownership, Stream};
 
 /// Most frames that one [`FrameReceiver::poll`] gives.
 const FRAMES_PER_POLL: usize = 4;
@@ -171,7 +171,7 @@ impl FrameReceiver for KafkaReceiver {
         }
     }
 
-    fn behind(&self) -> u64 {
+    fn behind(&mut self) -> u64 {
         let Some(consumer) = &self.consumer else { return 0 };
         let ends = consumer
             .context()
@@ -211,7 +211,7 @@ fn deliver(stream: Stream, position: &mut i64, message: &impl Message, handler: 
         return;
     }
     if *position >= 0 && offset > *position {
-        handler.lost(stream, *position..offset);
+        handler.lost(stream, *position..offset, Loss::Retention);
     }
     *position = offset + 1;
     handler.frame(stream, offset, message.payload().unwrap_or_default());
@@ -288,7 +288,7 @@ impl KafkaReceiver {
                 .fetch_watermarks(name, stream.partition, WATERMARK_WAIT)
                 .map_err(|error| failure("ask what the streams hold", &error))?;
             if (0..low).contains(position) {
-                handler.lost(stream, *position..low);
+                handler.lost(stream, *position..low, Loss::Retention);
                 *position = low;
             } else if *position > high {
                 self.beyond.push(stream);

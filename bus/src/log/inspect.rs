@@ -1,0 +1,195 @@
+//! What a log holds, for the operator: reads beside the daemons, locks nothing, changes nothing.
+
+use std::io;
+
+use super::cursor::{Cursor, Read};
+use super::directory::{Root, is_locked};
+use super::index;
+use super::position::{self, Position};
+use super::segment::{OpenError, SegmentReader};
+use crate::{Loss, Stream};
+
+/// What a stream holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StreamStatus {
+    pub stream: Stream,
+    pub segments: usize,
+    pub bytes: u64,
+    /// Offset of the oldest record; that of the next one where there is none.
+    pub first_offset: i64,
+    /// Offset of the next record.
+    pub next_offset: i64,
+    /// When the oldest record was written, ns since 1970 (UTC).
+    pub oldest_ns: Option<u64>,
+    /// What its consumer said last.
+    pub position: Option<Position>,
+    /// Whether a consumer has it now.
+    pub is_owned: bool,
+}
+
+impl StreamStatus {
+    /// Records that are not consumed. Offsets that jumped over are none.
+    pub fn lag(&self, root: &Root) -> io::Result<u64> {
+        let Some(position) = self.position else {
+            return records_from(root, self.stream, -1);
+        };
+        records_from(root, self.stream, position.next)
+    }
+}
+
+/// Number of records from an offset on, by their headers.
+fn records_from(root: &Root, stream: Stream, next: i64) -> io::Result<u64> {
+    let directory = root.stream(stream);
+    let mut records = 0;
+    let bases = directory.segments()?;
+    for (place, &base) in bases.iter().enumerate() {
+        let end = match SegmentReader::open(&directory.segment(base)) {
+            Ok(reader) if place + 1 == bases.len() => end_of(root, stream, reader)?,
+            // The next segment says where this one ended.
+            Ok(_) => match SegmentReader::open(&directory.segment(bases[place + 1])) {
+                Ok(later) => later.header().gap_from.max(base),
+                Err(_) => base,
+            },
+            Err(OpenError::Io(error)) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(_) => base,
+        };
+        records += (end - next.max(base)).max(0) as u64;
+    }
+    Ok(records)
+}
+
+/// Offset behind the last whole record of a segment.
+fn end_of(root: &Root, stream: Stream, mut reader: SegmentReader) -> io::Result<i64> {
+    let header = *reader.header();
+    let entries = index::read(&root.stream(stream).index(header.base), header.seed());
+    if let Some(entry) = entries.last() {
+        reader.seek(entry.at, entry.offset)?;
+    }
+    let mut next = reader.skip_to_end()?;
+    // Whatever is damaged there.
+    while let Some(found) = reader.next_record()? {
+        next = found.header.offset + 1;
+    }
+    Ok(next)
+}
+
+/// Looks at a stream.
+pub fn status(root: &Root, stream: Stream) -> io::Result<StreamStatus> {
+    let directory = root.stream(stream);
+    let bases = directory.segments()?;
+    let mut status = StreamStatus {
+        stream,
+        segments: bases.len(),
+        bytes: 0,
+        first_offset: bases.first().copied().unwrap_or(0),
+        next_offset: bases.last().copied().unwrap_or(0),
+        oldest_ns: None,
+        position: position::read(&directory)?,
+        is_owned: is_locked(&directory.owner_lock())?,
+    };
+    for (place, &base) in bases.iter().enumerate() {
+        let path = directory.segment(base);
+        status.bytes += std::fs::metadata(&path).map_or(0, |file| file.len());
+        let is_last = place + 1 == bases.len();
+        if !is_last && status.oldest_ns.is_some() {
+            continue;
+        }
+        match SegmentReader::open(&path) {
+            Ok(mut reader) => {
+                if status.oldest_ns.is_none()
+                    && let Some(found) = reader.next_record()?
+                {
+                    status.oldest_ns = Some(found.header.appended_ns);
+                }
+                if is_last {
+                    status.next_offset = end_of(root, stream, reader)?;
+                }
+            }
+            Err(OpenError::Io(error)) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(_) => {}
+        }
+    }
+    Ok(status)
+}
+
+/// What reading a stream from begin to end found.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Verified {
+    pub records: u64,
+    pub datagrams: u64,
+    pub bytes: u64,
+    /// Offsets of records that are damaged: not there, though the segments around them are.
+    pub damaged: Vec<std::ops::Range<i64>>,
+    /// Octets that are no whole record, those of a torn end included.
+    pub damaged_bytes: u64,
+    /// Records whose checksum is right and whose payload is no frame, by offset.
+    pub no_frames: Vec<i64>,
+}
+
+/// Reads a stream from its oldest record to its end. `progress` is told the number of records now and then.
+pub fn verify(root: &Root, stream: Stream, mut progress: impl FnMut(u64)) -> io::Result<Verified> {
+    const TELL_EVERY: u64 = 256;
+    let mut verified = Verified::default();
+    let mut cursor = Cursor::new(root.stream(stream), -1);
+    loop {
+        cursor.look_around();
+        match cursor.read()? {
+            Read::Record(found) => {
+                verified.records += 1;
+                verified.datagrams += u64::from(found.header.datagrams);
+                verified.bytes += found.header.record_bytes();
+                let payload = cursor.payload(&found);
+                let right = if stream.topic == crate::Topic::DeadLetter {
+                    super::letters::read(payload).is_some()
+                } else {
+                    wire::frame::Frame::open(payload).is_ok()
+                };
+                if !right {
+                    verified.no_frames.push(found.header.offset);
+                }
+                if verified.records.is_multiple_of(TELL_EVERY) {
+                    progress(verified.records);
+                }
+            }
+            Read::Lost(missing, Loss::Damaged) => verified.damaged.push(missing),
+            // Dropped while it was read, or before.
+            Read::Lost(..) => {}
+            Read::End => {
+                verified.damaged_bytes = cursor.damaged_bytes() + cursor.unread_bytes();
+                return Ok(verified);
+            }
+        }
+    }
+}
+
+/// Offset of the first record written at or after a time (ns since 1970, UTC); the next one's if there is none.
+pub fn offset_at(root: &Root, stream: Stream, time_ns: u64) -> io::Result<i64> {
+    let directory = root.stream(stream);
+    let bases = directory.segments()?;
+    // The last segment that was begun before the time has it, or ends before it.
+    let mut begin = -1;
+    for &base in &bases {
+        match SegmentReader::open(&directory.segment(base)) {
+            Ok(reader) if reader.header().created_ns < time_ns => begin = base,
+            Ok(_) => break,
+            Err(OpenError::Io(error)) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            Err(_) => {}
+        }
+    }
+    if begin >= 0
+        && let Ok(reader) = SegmentReader::open(&directory.segment(begin))
+    {
+        let entries = index::read(&directory.index(begin), reader.header().seed());
+        if let Some(entry) = entries.iter().rev().find(|entry| entry.appended_ns < time_ns) {
+            begin = entry.offset;
+        }
+    }
+    let mut cursor = Cursor::new(directory, begin);
+    loop {
+        match cursor.read()? {
+            Read::Record(found) if found.header.appended_ns >= time_ns => return Ok(found.header.offset),
+            Read::Record(_) | Read::Lost(..) => {}
+            Read::End => return Ok(cursor.next_offset().max(0)),
+        }
+    }
+}

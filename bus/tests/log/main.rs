@@ -1,0 +1,7 @@
+//! The frame log, on a real file system.
+
+mod bounds;
+mod bus;
+mod common;
+mod damage;
+mod stream;
