@@ -1,7 +1,7 @@
 //! What carries frames from the collector to the consumer of one stage.
 
 use std::net::SocketAddr;
-use std::process::Command;
+use std::path::Path;
 
 use anyhow::{Context, Result};
 use harness::netns::Namespace;
@@ -61,10 +61,10 @@ impl OwnBus {
         format!("{kind}partitions = {PARTITIONS}\n")
     }
 
-    /// Records ever written to a topic, over all partitions.
-    pub fn records(&self, topic: &str, natrail: impl FnOnce() -> Command) -> Result<u64> {
+    /// Records ever written to a topic, over all partitions. `log` is `bus.log.directory`.
+    pub fn records(&self, topic: &str, log: &Path) -> Result<u64> {
         let Some(kafka) = &self.kafka else {
-            return harness::frame_log::records(&mut natrail(), topic);
+            return harness::frame_log::records(&log.join("bus"), topic);
         };
         let topic = format!("{}.{topic}", self.name);
         let offsets = harness::kafka::end_offsets(&kafka.address.to_string(), &topic, PARTITIONS)?;

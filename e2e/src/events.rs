@@ -3,7 +3,7 @@
 
 use std::fs::File;
 use std::io::{BufRead, BufReader};
-use std::net::{IpAddr, Ipv4Addr};
+use std::net::Ipv4Addr;
 use std::path::Path;
 
 use anyhow::{Context, Result};
@@ -70,41 +70,18 @@ pub fn stored(stage: &Stage) -> Result<Vec<Name>> {
 /// All that is in the frame log, partition by partition. Not while it is written.
 pub fn logged(stage: &Stage) -> Result<Vec<Name>> {
     let mut names = Vec::new();
-    read_log(stage, |exporter, payload| {
+    harness::frame_log::datagrams(&stage.log_directory().join("bus"), "syslog", |datagram| {
         // `<134>1 TIME …`, RFC 5424.
-        let time = str::from_utf8(payload)
-            .ok()
-            .and_then(|line| line.split(' ').nth(1));
-        names.push(Name::new(
-            &exporter.to_string(),
-            time.context("a line without time")?,
-        )?);
-        Ok(())
+        let line = str::from_utf8(datagram.payload).unwrap_or_default();
+        let time = line.split(' ').nth(1).unwrap_or_default();
+        names.push(Name::new(&datagram.exporter.to_string(), time));
     })?;
-    Ok(names)
+    names.into_iter().collect()
 }
 
 /// Number of datagrams in the frame log. Not while it is written.
 pub fn logged_count(stage: &Stage) -> Result<u64> {
     let mut count = 0;
-    read_log(stage, |_, _| {
-        count += 1;
-        Ok(())
-    })?;
+    harness::frame_log::datagrams(&stage.log_directory().join("bus"), "syslog", |_| count += 1)?;
     Ok(count)
-}
-
-fn read_log(stage: &Stage, mut each: impl FnMut(IpAddr, &[u8]) -> Result<()>) -> Result<()> {
-    let topic = stage.log_directory().join("bus/syslog");
-    let partitions = std::fs::read_dir(&topic).with_context(|| format!("cannot read {}", topic.display()))?;
-    for partition in partitions {
-        let mut result = Ok(());
-        harness::frame_log::read(&partition?.path(), |datagram| {
-            if result.is_ok() {
-                result = each(datagram.exporter, datagram.payload);
-            }
-        })?;
-        result?;
-    }
-    Ok(())
 }

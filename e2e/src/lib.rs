@@ -206,13 +206,9 @@ impl Stage {
         self.database.integer(&sql).unwrap_or(0)
     }
 
-    /// Records ever written to a topic, over all partitions: what the broker says, or what `natrail log status` finds.
+    /// Records ever written to a topic, over all partitions: what the broker says, or what is found in the log.
     pub fn records(&self, topic: &str) -> Result<u64> {
-        self.bus.records(topic, || {
-            let mut command = self.prepare(Command::new(&self.binaries.natrail));
-            command.arg("--config").arg(self.config());
-            command
-        })
+        self.bus.records(topic, &self.log_directory())
     }
 
     /// Waits until the database has taken this many datagrams, as events or otherwise.

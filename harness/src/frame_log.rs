@@ -1,90 +1,64 @@
-//! The frame log, looked at from outside: a second opinion beside what the daemons count.
-//!
-//! [`partitions`] is what `natrail log status` says. [`read`] reads the segments themselves, knowing of them only what
-//! docs/frame-log.md and docs/frame.md say, and without any of natrail's code.
+//! What the frame log itself holds, read without any of natrail's code, knowing only docs/frame-log.md and docs/frame.md: a
+//! second opinion beside what the daemons count. Not while the log is written: what is being written would look torn.
 
 use std::net::{IpAddr, Ipv6Addr};
-use std::path::Path;
-use std::process::Command;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
-use serde::Deserialize;
 
-/// One partition of the log.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Partition {
-    /// `syslog`, `netflow`, `radius` or `dead-letter`.
-    pub topic: String,
-    pub partition: u32,
-    /// Offset of the oldest record that is still there.
-    pub first_offset: u64,
-    /// Offset of the record that will be written next: as many were ever written.
-    pub next_offset: u64,
-    /// Offset of the record that the consumer will take next; none before it has committed.
-    pub consumed: Option<u64>,
+/// Number of records in a topic (`syslog`, `netflow`, `radius`, `dead-letter`) of the log in this directory, over all
+/// partitions; 0 if there is none.
+pub fn records(log: &Path, topic: &str) -> Result<u64> {
+    let mut count = 0;
+    each_record(&log.join(topic), |_| {
+        count += 1;
+        Ok(())
+    })?;
+    Ok(count)
 }
 
-#[derive(Deserialize)]
-struct Status {
-    partitions: Vec<Partition>,
+/// Gives all datagrams of a topic to `each`, partition by partition, in the order of the log.
+pub fn datagrams(log: &Path, topic: &str, mut each: impl FnMut(Datagram<'_>)) -> Result<()> {
+    each_record(&log.join(topic), |frame| open_frame(frame, &mut each))
 }
 
-/// All partitions. `natrail` is the program with the options that name its configuration.
-pub fn partitions(natrail: &mut Command) -> Result<Vec<Partition>> {
-    let command = natrail.args(["log", "status", "--json"]);
-    let output = command
-        .output()
-        .with_context(|| format!("cannot run {command:?}"))?;
-    if !output.status.success() {
-        bail!(
-            "{command:?} failed ({}): {}",
-            output.status,
-            String::from_utf8_lossy(&output.stderr).trim()
-        );
-    }
-    let status: Status = serde_json::from_slice(&output.stdout)
-        .with_context(|| format!("{command:?} does not print what was agreed"))?;
-    Ok(status.partitions)
-}
-
-/// Records ever written to a topic, over all partitions.
-pub fn records(natrail: &mut Command, topic: &str) -> Result<u64> {
-    Ok(partitions(natrail)?
-        .iter()
-        .filter(|partition| partition.topic == topic)
-        .map(|partition| partition.next_offset)
-        .sum())
-}
-
-/// A datagram in a record of the log.
+/// A datagram in a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Datagram<'a> {
     pub exporter: IpAddr,
     pub payload: &'a [u8],
 }
 
-/// Gives all datagrams of a partition (`<log>/<topic>/<number>`) to `each`, in the order of the log. A record that is torn
-/// ends its segment. Not while the log is written: what is being written would look torn.
-pub fn read(partition: &Path, mut each: impl FnMut(Datagram<'_>)) -> Result<()> {
-    let cannot_read = || format!("cannot read {}", partition.display());
-    let mut segments = Vec::new();
-    for entry in std::fs::read_dir(partition).with_context(cannot_read)? {
-        let path = entry.with_context(cannot_read)?.path();
-        if path.extension().is_some_and(|extension| extension == "log") {
-            segments.push(path);
-        }
-    }
-    // Base offsets have as many digits as any.
-    segments.sort();
-    for path in segments {
-        let octets = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        let mut rest = octets.get(SEGMENT_HEADER_BYTES..).unwrap_or_default();
-        while let Some(frame) = record(&mut rest) {
-            datagrams(frame, &mut each)
-                .with_context(|| format!("{} has a record that is no frame", path.display()))?;
+/// Gives the payload of each record to `each`. A record that is torn ends its segment.
+fn each_record(topic: &Path, mut each: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    for partition in entries(topic)? {
+        for path in entries(&partition)? {
+            if path.extension().is_none_or(|extension| extension != "log") {
+                continue;
+            }
+            let octets = std::fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+            let mut rest = octets.get(SEGMENT_HEADER_BYTES..).unwrap_or_default();
+            while let Some(payload) = next_record(&mut rest) {
+                each(payload).with_context(|| format!("{} has a record that is no frame", path.display()))?;
+            }
         }
     }
     Ok(())
+}
+
+/// What is in a directory, by name: the names of segments have as many digits as any. Nothing, if it is not there.
+fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
+    if !directory.exists() {
+        return Ok(Vec::new());
+    }
+    let read = || -> std::io::Result<Vec<PathBuf>> {
+        std::fs::read_dir(directory)?
+            .map(|entry| Ok(entry?.path()))
+            .collect()
+    };
+    let mut paths = read().with_context(|| format!("cannot read {}", directory.display()))?;
+    paths.sort();
+    Ok(paths)
 }
 
 /// Two copies of 64 octets.
@@ -93,18 +67,18 @@ const RECORD_HEADER_BYTES: usize = 40;
 const FRAME_HEADER_BYTES: usize = 48;
 const DATAGRAM_HEADER_BYTES: usize = 32;
 
-/// The frame of the next record, if it is whole.
-fn record<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
+/// The payload of the next record, if it is whole.
+fn next_record<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let (header, behind) = rest.split_at_checked(RECORD_HEADER_BYTES)?;
     if !header.starts_with(b"NREC") {
         return None;
     }
-    let (frame, behind) = behind.split_at_checked(number(&header[4..8]))?;
+    let (payload, behind) = behind.split_at_checked(number(&header[4..8]))?;
     *rest = behind;
-    Some(frame)
+    Some(payload)
 }
 
-fn datagrams(frame: &[u8], each: &mut impl FnMut(Datagram<'_>)) -> Result<()> {
+fn open_frame(frame: &[u8], each: &mut impl FnMut(Datagram<'_>)) -> Result<()> {
     let (header, mut rest) = frame
         .split_at_checked(FRAME_HEADER_BYTES)
         .context("it is too short")?;

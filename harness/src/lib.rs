@@ -6,7 +6,7 @@
 //! - [`process`]: programs that are signalled, waited for, and never left behind
 //! - [`kafka`]: what the broker itself says about topics
 //! - [`broker`]: a Kafka for one test, which may be frozen, killed and started again
-//! - [`frame_log`]: what `natrail log status` says about topics
+//! - [`frame_log`]: what the frame log itself holds
 //! - [`metrics`]: Prometheus metrics of a running program
 //! - [`binaries`]: the three programs, built
 //! - [`topics`]: a name for the topics of one test

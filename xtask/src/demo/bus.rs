@@ -2,7 +2,6 @@
 
 use std::net::{SocketAddr, ToSocketAddrs};
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
@@ -91,10 +90,10 @@ impl OwnBus {
         )
     }
 
-    /// Records ever written to a topic: what the broker says, or what the operator's tool finds in the log.
-    pub fn records(&self, topic: &str, natrail: impl FnOnce() -> Command) -> Result<u64> {
+    /// Records ever written to a topic: what the broker says, or what is found in the log.
+    pub fn records(&self, topic: &str) -> Result<u64> {
         match &self.topics {
-            None => harness::frame_log::records(&mut natrail(), topic),
+            None => harness::frame_log::records(&self.directory.join("bus"), topic),
             Some(topics) => topics.records(topic),
         }
     }
