@@ -109,17 +109,17 @@ fn killed_collectors_and_consumers_lose_nothing_that_the_log_took() {
     );
 }
 
-/// Kills each of them `KILLS` times at any moment. What the collector said to be acknowledged is in the log.
+/// Kills each of them at least `KILLS` times, at any moment. What the collector said to be acknowledged is in the log.
 fn kill_both(stage: &Stage, collector: &mut Process, consumer: &mut Process) -> Vec<Outage> {
     let mut rng = SmallRng::seed_from_u64(7);
     let mut nap = move |longest_ms| sleep(Duration::from_millis(rng.random_range(0..longest_ms)));
     let mut outages = Vec::new();
     let mut logged_before = 0;
-    while outages.len() < KILLS {
+    for round in 0..KILLS {
         nap(700);
         let metrics = stage.collector_metrics().expect("metrics");
+        let mut killed_us = vec![now_us()];
         collector.kill().expect("SIGKILL");
-        let killed_us = now_us();
         let drops = metrics.count("natrail_collector_kernel_drops_total", &[])
             + metrics.count("natrail_collector_datagrams_dropped_total", &[]);
         assert_eq!(drops, 0, "the machine does not hold the load");
@@ -130,18 +130,20 @@ fn kill_both(stage: &Stage, collector: &mut Process, consumer: &mut Process) -> 
             "{acknowledged} datagrams were acknowledged, {} are in the log",
             logged - logged_before
         );
-        if outages.len() % 4 == 3 {
-            // One that is still looking at what the one before has left.
+        if round % 4 == 3 {
+            // One that is still looking at what the one before has left, or has just written its first frame.
             let mut hasty = stage.spawn_collector().expect("a collector");
             nap(60);
+            killed_us.push(now_us());
             hasty.kill().expect("SIGKILL");
         }
         logged_before = events::logged_count(stage).expect("the log is read");
         *collector = stage.collector().expect("a collector");
-        outages.push(Outage {
+        let receives_us = now_us();
+        outages.extend(killed_us.into_iter().map(|killed_us| Outage {
             killed_us,
-            receives_us: now_us(),
-        });
+            receives_us,
+        }));
 
         let before = stage.taken("datagrams");
         nap(300);
