@@ -19,6 +19,9 @@ const SAY_AGAIN: Duration = Duration::from_mins(1);
 pub fn sender(bus: &config::Bus, kinds: &[PayloadKind]) -> Result<Arc<dyn FrameSender>, BusError> {
     match bus.kind() {
         BusKind::Log => Ok(Arc::new(log::connect_sender(bus, &streams(bus, kinds))?)),
+        BusKind::Kafka if bus.log.spill => {
+            Ok(Arc::new(kafka::connect_spill_sender(bus, &streams(bus, kinds))?))
+        }
         BusKind::Kafka => Ok(Arc::new(kafka::connect_gated_sender(bus)?)),
     }
 }

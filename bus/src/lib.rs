@@ -161,6 +161,12 @@ pub trait FrameSender: Send + Sync {
     /// Whether the bus answered last time; for logs and metrics.
     fn is_up(&self) -> bool;
 
+    /// Puts what is not acknowledged where the next process finds it, for the end of this one. True if nothing is left
+    /// in memory.
+    fn keep(&self) -> bool {
+        self.counts().in_flight_frames == 0
+    }
+
     /// Why the bus will never take anything; told once.
     fn refused(&self) -> Option<BusError> {
         None

@@ -1,5 +1,6 @@
 //! The collector's metrics. Their names, labels and help stand in one table, which docs/metrics.md repeats.
 
+use bus::LogCounts;
 use daemon::metrics::{Text, Type};
 use rustc_hash::FxHashMap;
 
@@ -120,6 +121,43 @@ const RESIDENT: Metric = gauge(
     "Memory of this process that is in RAM, in octets.",
 );
 
+const LOG_BYTES: Metric = gauge(
+    "natrail_collector_log_bytes",
+    &[],
+    "Octets of the frame log on the disk: the bus itself, or the spill of Kafka. Metrics of the log are absent without one.",
+);
+const LOG_SEGMENTS: Metric = gauge("natrail_collector_log_segments", &[], "Files that they are in.");
+const LOG_MEMORY: Metric = gauge(
+    "natrail_collector_log_memory_bytes",
+    &[],
+    "Octets of frames that are kept in memory since the disk refuses them.",
+);
+const LOG_WRITE_ERRORS: Metric = counter(
+    "natrail_collector_log_write_errors_total",
+    &[],
+    "Times the disk refused frames or could not be synced.",
+);
+const LOG_DROPPED_FRAMES: Metric = counter(
+    "natrail_collector_log_dropped_frames_total",
+    &[],
+    "Frames that the log's bounds dropped before they were consumed.",
+);
+const LOG_DROPPED: Metric = counter(
+    "natrail_collector_log_dropped_datagrams_total",
+    &["exporter"],
+    "Datagrams in them, by exporter; `others` beyond 1024 exporters.",
+);
+const SPILLED: Metric = counter(
+    "natrail_collector_spill_frames_total",
+    &[],
+    "Frames that went to the disk since Kafka did not take them.",
+);
+const SPILL_WAITING: Metric = gauge(
+    "natrail_collector_spill_waiting_frames",
+    &[],
+    "Frames on the disk that Kafka has not acknowledged yet.",
+);
+
 const XDP_PACKETS: Metric = counter(
     "natrail_xdp_packets_total",
     &["exporter", "verdict"],
@@ -133,6 +171,18 @@ const XDP_BYTES: Metric = counter(
 
 /// All metrics of the collector's program in the kernel.
 pub const XDP: &[&Metric] = &[&XDP_PACKETS, &XDP_BYTES];
+
+/// All metrics of the collector's frame log, in the order in which they are shown.
+pub const LOG: &[&Metric] = &[
+    &LOG_BYTES,
+    &LOG_SEGMENTS,
+    &LOG_MEMORY,
+    &LOG_WRITE_ERRORS,
+    &LOG_DROPPED_FRAMES,
+    &LOG_DROPPED,
+    &SPILLED,
+    &SPILL_WAITING,
+];
 
 /// All metrics of the collector itself, in the order in which they are shown.
 pub const ALL: &[&Metric] = &[
@@ -155,8 +205,38 @@ pub const ALL: &[&Metric] = &[
     &RESIDENT,
 ];
 
-/// Writes the present values of [`ALL`].
+/// Writes the present values of [`ALL`], and of [`LOG`] if there is one.
 pub fn render(view: &View, text: &mut Text) {
+    render_own(view, text);
+    if let Some(log) = view.sender.log_counts() {
+        render_log(&log, text);
+    }
+}
+
+/// Writes the values of [`LOG`].
+pub fn render_log(log: &LogCounts, text: &mut Text) {
+    single(text, &LOG_BYTES, log.bytes);
+    single(text, &LOG_SEGMENTS, log.segments);
+    single(text, &LOG_MEMORY, log.memory_bytes);
+    single(text, &LOG_WRITE_ERRORS, log.write_errors);
+    single(text, &LOG_DROPPED_FRAMES, log.dropped_frames);
+    text.metric(LOG_DROPPED.name, LOG_DROPPED.metric_type, LOG_DROPPED.help);
+    let mut others = 0;
+    for (exporter, datagrams) in &log.dropped_datagrams {
+        match exporter {
+            Some(exporter) => {
+                let exporter = exporter.to_string();
+                text.sample(LOG_DROPPED.name, &[("exporter", &exporter)], datagrams);
+            }
+            None => others += datagrams,
+        }
+    }
+    text.sample(LOG_DROPPED.name, &[("exporter", "others")], others);
+    single(text, &SPILLED, log.spilled_frames);
+    single(text, &SPILL_WAITING, log.waiting_frames);
+}
+
+fn render_own(view: &View, text: &mut Text) {
     let counts = view.counts();
     let sent = view.sender.counts();
     single(text, &RECEIVED, counts.received);

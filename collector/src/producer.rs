@@ -118,6 +118,8 @@ impl Producer {
         let sender = &self.shared.sender;
         while !sender.flush(PROGRESS.min(deadline.saturating_duration_since(Instant::now()))) {
             if Instant::now() >= deadline {
+                // Whatever the bus can still do for the next process.
+                sender.keep();
                 break;
             }
             report(sender.counts().in_flight_frames);

@@ -86,7 +86,8 @@ fn start_and_serve(options: &Options) -> anyhow::Result<ExitCode> {
         FLUSH_MAX
     };
     let outcome = collector.stop(limit);
-    let code = report(&outcome);
+    let waiting = sender.log_counts().map_or(0, |log| log.waiting_frames);
+    let code = report(&outcome, waiting);
     match refused {
         Some(refused) => Err(refused.into()),
         None => Ok(code),
@@ -171,7 +172,7 @@ fn reload(path: &Path, collector: &Collector, xdp: Option<&Filter>) {
     tracing::info!("reload: allow-list is in force ({allowed}); other settings need a restart");
 }
 
-fn report(outcome: &Outcome) -> ExitCode {
+fn report(outcome: &Outcome, waiting: u64) -> ExitCode {
     let Outcome {
         counts,
         undelivered,
@@ -188,7 +189,13 @@ fn report(outcome: &Outcome) -> ExitCode {
         counts.kernel_drops,
     );
     if undelivered.frames() == 0 && !thread_failed {
-        tracing::info!("all {} frames were delivered", counts.frames());
+        if waiting > 0 {
+            tracing::warn!(
+                "{waiting} frames wait on the disk for Kafka: the next collector here delivers them"
+            );
+        } else {
+            tracing::info!("all {} frames were delivered", counts.frames());
+        }
         return ExitCode::SUCCESS;
     }
     tracing::error!(

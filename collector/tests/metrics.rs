@@ -5,7 +5,8 @@ mod common;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use collector::metrics::{ALL, Metric, XDP, render, render_xdp};
+use bus::LogCounts;
+use collector::metrics::{ALL, LOG, Metric, XDP, render, render_log, render_xdp};
 use collector::xdp::Count;
 use daemon::metrics::{Text, Type};
 use wire::verdict::Verdict;
@@ -38,7 +39,12 @@ fn the_page_has_the_table_of_the_code() {
         .split_once("\n## ")
         .map_or(section, |(section, _)| section);
     let on_page: Vec<_> = section.lines().filter(|line| line.starts_with("| `")).collect();
-    let in_code: Vec<_> = ALL.iter().chain(XDP).map(|metric| line(metric)).collect();
+    let in_code: Vec<_> = ALL
+        .iter()
+        .chain(LOG)
+        .chain(XDP)
+        .map(|metric| line(metric))
+        .collect();
     assert_eq!(
         on_page,
         in_code,
@@ -78,6 +84,17 @@ fn what_is_rendered_is_the_table() {
     let mut text = Text::default();
     render(&collector.view(), &mut text);
     assert_eq!(rendered(&text.finish()), table(ALL));
+    let mut text = Text::default();
+    let log = LogCounts {
+        dropped_datagrams: vec![(Some([192, 0, 2, 1].into()), 7), (None, 2)],
+        ..LogCounts::default()
+    };
+    render_log(&log, &mut text);
+    let text = text.finish();
+    assert_eq!(rendered(&text), table(LOG));
+    for line in ["exporter=\"192.0.2.1\"} 7\n", "exporter=\"others\"} 2\n"] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
     let mut text = Text::default();
     let count = Count {
         exporter: Some("cgn7".into()),

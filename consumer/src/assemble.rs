@@ -7,6 +7,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::{Duration, Instant};
 
 use bus::{BusError, DeadLetter, DeadLetterSender, Stream};
+use daemon::repeat::Repeat;
 use decode::{DecodeError, Outcome};
 use event::columns::{Origin, PlausibleTime};
 use event::{Batch, Event};
@@ -15,6 +16,7 @@ use wire::frame::{Datagram, Frame, FrameError, PayloadKind};
 
 use crate::metrics::{BAD_FRAMES, Tally, bad_frame_index};
 use crate::profiles::Profiles;
+use crate::sources::{Arrival, Sources};
 
 /// Frames of one batch; a batch of dead letters or ignored messages has no rows that would limit it.
 const BATCH_FRAMES_MAX: u64 = 4096;
@@ -22,6 +24,7 @@ const BATCH_FRAMES_MAX: u64 = 4096;
 const BATCH_BYTES_MAX: usize = 128 << 20;
 /// How long dead letters may wait for room in the bus's queue, and for their acknowledgement.
 const DEAD_LETTER_WAIT: Duration = Duration::from_secs(10);
+const SAY_AGAIN: Duration = Duration::from_secs(10);
 
 /// When a batch is written.
 #[derive(Clone, Copy, Debug)]
@@ -50,16 +53,20 @@ pub struct Assembler {
     /// Streams that are being read.
     places: HashMap<Stream, Place>,
     open: Open,
+    missing_said: Repeat,
+    repeats_said: Repeat,
 }
 
 /// Where a stream is.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 struct Place {
     id: i32,
     /// After the batches that were sealed so far; -1 before the first frame ever.
     sealed: i64,
     /// What the open batch adds.
     step: Option<Advance>,
+    /// With the open batch's frames.
+    sources: Sources,
 }
 
 /// What the open batch holds beside its rows.
@@ -86,21 +93,24 @@ impl Assembler {
             letters,
             places: HashMap::new(),
             open: Open::default(),
+            missing_said: Repeat::every(SAY_AGAIN),
+            repeats_said: Repeat::every(SAY_AGAIN),
         }
     }
 
-    /// Forgets everything that was not sealed, and goes on at the database's positions.
+    /// Forgets everything that was not sealed, and goes on at the database's positions, with the sources it has.
     pub fn start(&mut self, states: &[(Stream, StreamState)]) {
         self.stop();
         self.places = states
             .iter()
-            .map(|&(stream, state)| {
+            .map(|(stream, state)| {
                 (
-                    stream,
+                    *stream,
                     Place {
                         id: state.id,
                         sealed: state.next_offset,
                         step: None,
+                        sources: Sources::restore(&state.sources),
                     },
                 )
             })
@@ -128,7 +138,8 @@ impl Assembler {
             .map(|since| self.limits.age.saturating_sub(since.elapsed()))
     }
 
-    /// Takes a frame whole. Records that are no frame, and datagrams that cannot be decoded, become dead letters.
+    /// Takes a frame whole, or not at all if it came before. Records that are no frame, and datagrams that cannot be decoded,
+    /// become dead letters.
     ///
     /// # Errors
     /// If the bus takes no dead letters: the batch must be thrown away.
@@ -157,9 +168,15 @@ impl Assembler {
             batch: &mut self.batch,
             letters: &mut *self.letters,
             open: &mut self.open,
+            missing_said: &self.missing_said,
+            repeats_said: &self.repeats_said,
         };
         match Frame::open(record) {
             Ok(frame) => {
+                let arrival = place.sources.arrive(frame.source(), frame.sequence());
+                if !filling.is_new(arrival, &frame) {
+                    return Ok(());
+                }
                 for (index, datagram) in frame.datagrams().enumerate() {
                     filling.datagram(frame.kind(), index as u32, &datagram)?;
                 }
@@ -183,7 +200,8 @@ impl Assembler {
         let mut advances = Vec::new();
         let mut next = Vec::new();
         for (&stream, place) in &mut self.places {
-            if let Some(step) = place.step.take() {
+            if let Some(mut step) = place.step.take() {
+                (step.sources, step.forgotten) = place.sources.take_changes();
                 place.sealed = step.next;
                 next.push((stream, step.next));
                 advances.push(step);
@@ -207,9 +225,49 @@ struct Filling<'a> {
     batch: &'a mut Batch,
     letters: &'a mut dyn DeadLetterSender,
     open: &'a mut Open,
+    missing_said: &'a Repeat,
+    repeats_said: &'a Repeat,
 }
 
 impl Filling<'_> {
+    /// Counts what its number tells of a frame, and says it. False: nothing of it may be stored.
+    fn is_new(&mut self, arrival: Arrival, frame: &Frame<'_>) -> bool {
+        let Stream { topic, partition } = self.stream;
+        let (topic, offset) = (topic.name(), self.offset);
+        let (source, sequence) = (frame.source(), frame.sequence());
+        match arrival {
+            Arrival::New { missing: 0 } => true,
+            Arrival::New { missing } => {
+                self.step.missing_frames = self
+                    .step
+                    .missing_frames
+                    .saturating_add(i64::try_from(missing).unwrap_or(i64::MAX));
+                self.open.tally.missing_frames = self.open.tally.missing_frames.saturating_add(missing);
+                if self.missing_said.due() {
+                    tracing::error!(
+                        "{missing} frames are MISSING before offset {offset} of {topic} partition {partition}: source \
+                         {source:016x} numbered them {} to {}, and they never came; the total is in \
+                         natrail_consumer_missing_frames_total",
+                        sequence - missing,
+                        sequence - 1
+                    );
+                }
+                true
+            }
+            Arrival::Repeat => {
+                self.step.duplicate_frames += 1;
+                self.open.tally.duplicate_frames += 1;
+                if self.repeats_said.due() {
+                    tracing::info!(
+                        "the frame at offset {offset} of {topic} partition {partition} came before (number {sequence} of source \
+                         {source:016x}), it is not stored again; the total is in natrail_consumer_duplicate_frames_total"
+                    );
+                }
+                false
+            }
+        }
+    }
+
     fn datagram(&mut self, kind: PayloadKind, index: u32, datagram: &Datagram<'_>) -> Result<(), BusError> {
         self.step.datagrams += 1;
         self.open.tally.datagrams += 1;

@@ -6,6 +6,7 @@
 //! - [`run`]: start-up, workers, shutdown;
 //! - [`worker`]: the loop of one worker, ownership of streams, and the one recovery path;
 //! - [`assemble`]: frames to batches: decoding, dead letters, limits;
+//! - [`sources`]: which frames came before, and which are missing;
 //! - [`profiles`]: which decoder reads an exporter;
 //! - [`pipeline`]: the two connections: COPY overlaps, commits keep their order;
 //! - [`summarise`]: BRIN learns about new rows, off the pipeline;
@@ -16,5 +17,6 @@ pub mod metrics;
 pub mod pipeline;
 pub mod profiles;
 pub mod run;
+pub mod sources;
 pub mod summarise;
 pub mod worker;

@@ -44,6 +44,10 @@ pub struct Tally {
     pub dead_letters: [u64; DecodeError::ALL.len()],
     /// By [`BAD_FRAMES`].
     pub bad_frames: [u64; BAD_FRAMES.len()],
+    /// Frames that had been taken before; none of their datagrams is counted.
+    pub duplicate_frames: u64,
+    /// Frames that their source numbered and that never came.
+    pub missing_frames: u64,
 }
 
 impl Tally {
@@ -62,6 +66,8 @@ pub struct Metrics {
     ignored: [AtomicU64; Ignored::ALL.len()],
     dead_letters: [AtomicU64; DecodeError::ALL.len()],
     bad_frames: [AtomicU64; BAD_FRAMES.len()],
+    duplicate_frames: AtomicU64,
+    missing_frames: AtomicU64,
     batches: AtomicU64,
     pub recoveries: AtomicU64,
     pub fenced: AtomicU64,
@@ -91,6 +97,8 @@ impl Metrics {
         let add = |total: &AtomicU64, more: u64| total.fetch_add(more, Ordering::Relaxed);
         add(&self.frames, tally.frames);
         add(&self.datagrams, tally.datagrams);
+        add(&self.duplicate_frames, tally.duplicate_frames);
+        add(&self.missing_frames, tally.missing_frames);
         add(&self.batches, 1);
         for (totals, more) in [
             (&self.events[..], &tally.events[..]),
@@ -125,7 +133,7 @@ impl Metrics {
         text.single(
             "natrail_consumer_datagrams_total",
             counter,
-            "Datagrams in committed frames.",
+            "Datagrams in committed frames, without those of repeated frames.",
             of(&self.datagrams),
         );
         let mut by =
@@ -167,6 +175,20 @@ impl Metrics {
                 .iter()
                 .enumerate()
                 .map(|(index, name)| (*name, of(&self.bad_frames[index]))),
+        );
+        let help = "Frames that had been taken before; none of their datagrams is stored again.";
+        text.single(
+            "natrail_consumer_duplicate_frames_total",
+            counter,
+            help,
+            of(&self.duplicate_frames),
+        );
+        let help = "Frames that were lost between collector and consumer: their numbers are missing.";
+        text.single(
+            "natrail_consumer_missing_frames_total",
+            counter,
+            help,
+            of(&self.missing_frames),
         );
         text.single(
             "natrail_consumer_rows_committed_total",
@@ -252,6 +274,8 @@ mod tests {
         let mut tally = Tally {
             frames: 2,
             datagrams: 5,
+            duplicate_frames: 4,
+            missing_frames: 6,
             ..Tally::default()
         };
         tally.events[Kind::Block as usize] = 3;
@@ -264,6 +288,8 @@ mod tests {
             "natrail_consumer_events_total{kind=\"port-block-mapping\"} 3",
             "natrail_consumer_dead_letters_total{reason=\"bad_port\"} 2",
             "natrail_consumer_rows_committed_total 3",
+            "natrail_consumer_duplicate_frames_total 4",
+            "natrail_consumer_missing_frames_total 6",
             "natrail_consumer_batches_total 1",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");

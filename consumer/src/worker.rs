@@ -256,7 +256,7 @@ impl Core {
         self.assembler.start(states);
         let positions = states
             .iter()
-            .map(|&(stream, state)| (stream, state.next_offset))
+            .map(|(stream, state)| (*stream, state.next_offset))
             .collect();
         self.phase = Phase::Opened(positions);
     }

@@ -4,7 +4,7 @@ mod common;
 
 use std::time::Duration;
 
-use common::{Consumer, PARTITIONS, Setup, sessions};
+use common::{Consumer, PARTITIONS, SOURCE, Setup, sessions};
 
 /// Small batches, so that there are many commits to be hit.
 const SMALL: &str = "batch_rows = 500\nbatch_age_ms = 50";
@@ -15,10 +15,8 @@ const COUNT: &str = "SELECT count(*) FROM natrail.session";
 fn feed(setup: &Setup, frames: std::ops::Range<u32>, pace: u32) {
     for number in frames {
         let begin = number * PER_FRAME;
-        setup.send(
-            (number % u32::from(PARTITIONS)) as i32,
-            &sessions(begin..begin + PER_FRAME),
-        );
+        let partition = (number % u32::from(PARTITIONS)) as i32;
+        setup.send_sessions(partition, begin..begin + PER_FRAME);
         if number % pace == pace - 1 {
             std::thread::sleep(Duration::from_millis(20));
         }
@@ -73,7 +71,8 @@ fn streams_that_move_between_workers_and_processes_lose_and_double_nothing() {
             // A sender of its own: frames keep coming while consumers come and go.
             let sender = bus::kafka::connect_sender(other).expect("sender");
             for number in 0..1500u32 {
-                let record = sessions(number * PER_FRAME..(number + 1) * PER_FRAME);
+                let sequence = u64::from(number / 4);
+                let record = sessions(SOURCE, sequence, number * PER_FRAME..(number + 1) * PER_FRAME);
                 let stream = bus::Stream {
                     topic: bus::Topic::Syslog,
                     partition: (number % 4) as i32,
@@ -129,7 +128,7 @@ fn broken_database_connections_lose_and_double_nothing() {
 fn a_commit_from_a_stale_position_is_refused_and_recovered_from() {
     let setup = Setup::new("fenced");
     let consumer = setup.start("[0]", SMALL);
-    setup.send(1, &sessions(0..100));
+    setup.send_sessions(1, 0..100);
     setup.flush();
     setup.wait_for(COUNT, 100, &[&consumer]);
     // Somebody else has taken the next frame.
@@ -137,8 +136,8 @@ fn a_commit_from_a_stale_position_is_refused_and_recovered_from() {
         .database
         .execute("UPDATE natrail.stream SET next_offset = 2 WHERE topic = 'syslog' AND partition = 1")
         .expect("moved");
-    setup.send(1, &sessions(5000..5100));
-    setup.send(1, &sessions(100..200));
+    setup.send_sessions(1, 5000..5100);
+    setup.send_sessions(1, 100..200);
     setup.flush();
     setup.wait_for(COUNT, 200, &[&consumer]);
     setup.assert_exactly(200);

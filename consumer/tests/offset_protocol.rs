@@ -13,11 +13,13 @@ use event::columns::Origin;
 use event::{Action, Batch, Event, Kind};
 use harness::database::Database;
 use store::CommitError;
-use store::ingest::{Advance, EncodedBatch, Encoder, StreamState, Writer, open_streams};
+use store::ingest::{Advance, EncodedBatch, Encoder, SourceState, StreamState, Writer, open_streams};
 
 const EVENTS_PER_FRAME: i64 = 3;
 const FRAMES_PER_BATCH: i64 = 2;
 const BATCHES: i64 = 4;
+/// A source of which all batches have frames. Above `i64::MAX`: sources are any 64 bits.
+const LASTING: u64 = u64::MAX - 1000;
 
 /// The frames `from..from + FRAMES_PER_BATCH` of the stream, as rows: always the same, as the bus gives them.
 fn batch(stream: i32, position: i64) -> EncodedBatch {
@@ -54,17 +56,45 @@ fn batch(stream: i32, position: i64) -> EncodedBatch {
         frames: FRAMES_PER_BATCH,
         datagrams: FRAMES_PER_BATCH * EVENTS_PER_FRAME,
         events: FRAMES_PER_BATCH * EVENTS_PER_FRAME,
+        sources: sources_at(from + FRAMES_PER_BATCH),
+        forgotten: sources_at(position)
+            .iter()
+            .skip(1)
+            .map(|one| one.source)
+            .collect(),
         ..Advance::default()
     };
     Encoder::new().encode(&batch, vec![advance])
 }
 
+/// The sources that belong to a position: one that goes on for ever and one that only the last batch's frames are of.
+fn sources_at(position: i64) -> Vec<SourceState> {
+    if position <= 0 {
+        return Vec::new();
+    }
+    let next_sequence = position as u64;
+    [LASTING, LASTING + next_sequence]
+        .map(|source| SourceState {
+            source,
+            next_sequence,
+        })
+        .to_vec()
+}
+
+/// A connection, and the stream's state, whose parts must fit each other whatever went before.
 async fn connect(url: &str) -> (Writer, StreamState) {
     let client = store::connect::connect(url).await.expect("connects");
     let states = open_streams(&client, "test", &[("syslog".into(), 0)])
         .await
         .expect("positions");
-    (Writer::new(client), states[0])
+    let state = states.into_iter().next().expect("one stream");
+    assert_eq!(
+        state.sources,
+        sources_at(state.next_offset),
+        "at {}",
+        state.next_offset
+    );
+    (Writer::new(client), state)
 }
 
 async fn write(writer: &mut Writer, batch: &EncodedBatch) -> Result<(), CommitError> {

@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
 
-use common::{PATIENCE, Setup, datagram, frame, open_relay, session, sessions, spawn};
+use common::{PATIENCE, SOURCE, Setup, datagram, open_relay, session, sessions, spawn};
 use rdkafka::ClientConfig;
 use rdkafka::consumer::{BaseConsumer, Consumer as _};
 use rdkafka::message::{Headers, Message};
@@ -79,15 +79,15 @@ fn poison_becomes_dead_letters_and_its_neighbours_are_stored() {
     for ((bad, _), line) in poison.iter().zip(&good[1..]) {
         datagrams.extend([*bad, datagram(line.as_bytes())]);
     }
-    setup.send(0, &frame(PayloadKind::Syslog, &datagrams));
+    setup.send_frame(0, PayloadKind::Syslog, &datagrams);
     // Records that are no frame, and a frame that nothing decodes yet, before good frames of the same stream.
     setup.send(0, b"not a frame");
-    let mut damaged = sessions(50..52);
+    let mut damaged = sessions(SOURCE, 1, 50..52);
     damaged[70] ^= 1;
     setup.send(0, &damaged);
     setup.send(0, b"");
-    setup.send(0, &frame(PayloadKind::Netflow, &[datagram(b"\0\x09")]));
-    setup.send(0, &sessions(8..10));
+    setup.send_frame(0, PayloadKind::Netflow, &[datagram(b"\0\x09")]);
+    setup.send_sessions(0, 8..10);
     setup.flush();
 
     let mut consumer = setup.start("[0]", "");
@@ -113,9 +113,9 @@ fn poison_becomes_dead_letters_and_its_neighbours_are_stored() {
         assert_eq!(letters[&format!("syslog/0/{offset}/0")].0, reason);
     }
     assert_eq!(letters["syslog/0/2/0"].1, damaged);
-    let totals =
-        "SELECT array_to_string(ARRAY[frames, datagrams, events, ignored, dead_letters, bad_frames], ',')
-                  = '6,18,10,0,8,3' FROM natrail.stream WHERE topic = 'syslog' AND partition = 0";
+    let totals = "SELECT array_to_string(ARRAY[frames, datagrams, events, ignored, dead_letters, bad_frames,
+                                       duplicate_frames, missing_frames], ',')
+                  = '6,18,10,0,8,3,0,0' FROM natrail.stream WHERE topic = 'syslog' AND partition = 0";
     assert_eq!(
         setup.integer(&format!("SELECT count(*) FROM ({totals}) AS t (ok) WHERE ok")),
         1,
@@ -128,6 +128,8 @@ fn poison_becomes_dead_letters_and_its_neighbours_are_stored() {
         ("natrail_consumer_rows_committed_total", 10),
         ("natrail_consumer_dead_letters_total", 8),
         ("natrail_consumer_bad_frames_total", 3),
+        ("natrail_consumer_duplicate_frames_total", 0),
+        ("natrail_consumer_missing_frames_total", 0),
         ("natrail_consumer_recoveries_total", 0),
     ] {
         assert_eq!(metrics.count(name, &[]), count, "{name}");
@@ -138,7 +140,7 @@ fn poison_becomes_dead_letters_and_its_neighbours_are_stored() {
         .process
         .stop(Duration::from_secs(30))
         .expect("exit code 0");
-    setup.send(0, &sessions(10..15));
+    setup.send_sessions(0, 10..15);
     setup.flush();
     let mut again = setup.start("[0]", "");
     setup.wait_for("SELECT count(*) FROM natrail.session", 15, &[&again]);
@@ -194,7 +196,7 @@ fn what_waiting_does_not_mend_ends_with_code_2_and_says_why() {
 #[test]
 fn database_and_kafka_may_come_later() {
     let setup = Setup::new("later");
-    setup.send(2, &sessions(0..10));
+    setup.send_sessions(2, 0..10);
     setup.flush();
     let free = || {
         std::net::TcpListener::bind("127.0.0.1:0")

@@ -189,6 +189,8 @@ fn page(status: &Status) -> String {
         "IGNORED",
         "DEAD",
         "BAD FRAMES",
+        "DUPLICATE",
+        "MISSING",
         "MOVED",
     ];
     let mut rows = vec![head.map(String::from)];
@@ -202,6 +204,8 @@ fn page(status: &Status) -> String {
             stream.ignored.to_string(),
             stream.dead_letters.to_string(),
             stream.bad_frames.to_string(),
+            stream.duplicate_frames.to_string(),
+            stream.missing_frames.to_string(),
             stream.updated_at.clone(),
         ]
     }));

@@ -3,6 +3,7 @@
 //! A stream's row in `natrail.stream` holds the next offset to take. A batch's rows and the step of its streams are one
 //! transaction, and the step is made only if the stream still is where the worker believes it to be. A worker that lost
 //! its partition without noticing therefore commits nothing, and a repeated batch is refused: rows are stored exactly once.
+//! What is known of the sources of a stream's frames moves in the same transaction.
 
 use std::collections::HashMap;
 
@@ -13,19 +14,23 @@ use crate::buffer::Segment;
 pub use crate::encode::{EncodedBatch, Encoder};
 use crate::layout;
 use crate::partition::Partitions;
+use crate::sources::{self, Statements};
+pub use crate::sources::{SOURCES_MAX, SourceState};
 use crate::{CommitError, StoreError};
 
 /// A stream as the database knows it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StreamState {
     /// Number of the stream, for [`event::Origin::stream`] and [`Advance::stream`].
     pub id: i32,
     /// Offset of the next frame to take; -1 if none was taken yet.
     pub next_offset: i64,
+    /// The sources of its frames, the one seen last at the end.
+    pub sources: Vec<SourceState>,
 }
 
 /// What a transaction moves a stream by. The counters are added to the stream's totals in the same transaction.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Advance {
     pub stream: i32,
     /// Where the stream has to be: the fence.
@@ -33,6 +38,7 @@ pub struct Advance {
     /// Where it is afterwards.
     pub next: i64,
     pub frames: i64,
+    /// Datagrams of the frames that were not taken before.
     pub datagrams: i64,
     pub events: i64,
     /// Datagrams that decode to no event and no error.
@@ -40,6 +46,14 @@ pub struct Advance {
     pub dead_letters: i64,
     /// Records that are no frame.
     pub bad_frames: i64,
+    /// Frames that had been taken before.
+    pub duplicate_frames: i64,
+    /// Frames that their source numbered and that never came.
+    pub missing_frames: i64,
+    /// The sources that the batch's frames are of, each once.
+    pub sources: Vec<SourceState>,
+    /// Sources that were pushed out by others. What is also in `sources` is kept.
+    pub forgotten: Vec<u64>,
 }
 
 /// Registers streams (topic, partition) of `bus` where they are new, and gives number and position of each, in the given order.
@@ -63,8 +77,15 @@ pub async fn open_streams(
         .map_err(StoreError::query("registering streams"))?;
     let rows = client
         .query(
-            "SELECT topic, partition, id, next_offset FROM natrail.stream WHERE bus = $1",
-            &[&bus],
+            // One statement, one snapshot: sources that do not belong to the position would let repeats through.
+            "SELECT topic, partition, id, next_offset,
+                    ARRAY (SELECT k.source FROM natrail.stream_source k
+                           WHERE k.stream = s.id ORDER BY k.seen_at, k.source),
+                    ARRAY (SELECT k.next_sequence FROM natrail.stream_source k
+                           WHERE k.stream = s.id ORDER BY k.seen_at, k.source)
+             FROM natrail.stream s
+             WHERE bus = $1 AND (topic, partition) IN (SELECT * FROM unnest($2::text[], $3::int4[]))",
+            &[&bus, &topics, &partitions],
         )
         .await
         .map_err(StoreError::query("reading stream positions"))?;
@@ -76,6 +97,7 @@ pub async fn open_streams(
                 StreamState {
                     id: row.get(2),
                     next_offset: row.get(3),
+                    sources: sources::from_columns(&row.get::<_, Vec<i64>>(4), &row.get::<_, Vec<i64>>(5)),
                 },
             )
         })
@@ -83,7 +105,7 @@ pub async fn open_streams(
     streams
         .iter()
         .map(|stream| {
-            known.get(stream).copied().ok_or_else(|| {
+            known.get(stream).cloned().ok_or_else(|| {
                 StoreError::Schema(format!(
                     "stream {}/{} vanished while it was opened",
                     stream.0, stream.1
@@ -103,7 +125,7 @@ pub async fn open_streams(
 pub struct Writer {
     client: Client,
     copies: [Option<Statement>; 4],
-    advance: Option<(Statement, Statement)>,
+    advance: Option<(Statement, Statement, Statements)>,
     partitions: Partitions,
     /// BEGIN was sent, and neither COMMIT nor ROLLBACK came back.
     in_transaction: bool,
@@ -215,7 +237,7 @@ impl Writer {
         if self.advance.is_none() {
             self.advance = Some(prepare_advance(&self.client).await?);
         }
-        let Some((lock, step)) = &self.advance else {
+        let Some((lock, step, sources)) = &self.advance else {
             unreachable!("prepared above")
         };
         let column = |value: fn(&Advance) -> i64| advances.iter().map(value).collect::<Vec<i64>>();
@@ -253,6 +275,8 @@ impl Writer {
                     &column(|a| a.ignored),
                     &column(|a| a.dead_letters),
                     &column(|a| a.bad_frames),
+                    &column(|a| a.duplicate_frames),
+                    &column(|a| a.missing_frames),
                 ],
             )
             .await
@@ -264,6 +288,7 @@ impl Writer {
             ))
             .into());
         }
+        sources.write(&self.client, advances).await?;
         Ok(())
     }
 
@@ -296,7 +321,7 @@ impl Writer {
     }
 }
 
-async fn prepare_advance(client: &Client) -> Result<(Statement, Statement), StoreError> {
+async fn prepare_advance(client: &Client) -> Result<(Statement, Statement, Statements), StoreError> {
     let prepare = |sql| async move {
         client
             .prepare(sql)
@@ -306,16 +331,21 @@ async fn prepare_advance(client: &Client) -> Result<(Statement, Statement), Stor
     let lock =
         prepare("SELECT id, next_offset FROM natrail.stream WHERE id = ANY ($1) ORDER BY id FOR UPDATE")
             .await?;
+    // A hostile frame can make any number of frames missing: that total stops at its end instead of failing.
     let step = prepare(
         "UPDATE natrail.stream s
          SET next_offset = a.next, frames = s.frames + a.frames, datagrams = s.datagrams + a.datagrams,
              events = s.events + a.events, ignored = s.ignored + a.ignored,
              dead_letters = s.dead_letters + a.dead_letters, bad_frames = s.bad_frames + a.bad_frames,
+             duplicate_frames = s.duplicate_frames + a.duplicate_frames,
+             missing_frames = s.missing_frames + least(a.missing_frames, 9223372036854775807 - s.missing_frames),
              updated_at = now()
-         FROM unnest($1::int4[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], $8::int8[], $9::int8[])
-              AS a (id, expected, next, frames, datagrams, events, ignored, dead_letters, bad_frames)
+         FROM unnest($1::int4[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], $8::int8[], $9::int8[],
+                     $10::int8[], $11::int8[])
+              AS a (id, expected, next, frames, datagrams, events, ignored, dead_letters, bad_frames,
+                    duplicate_frames, missing_frames)
          WHERE s.id = a.id AND s.next_offset = a.expected",
     )
     .await?;
-    Ok((lock, step))
+    Ok((lock, step, Statements::prepare(client).await?))
 }

@@ -4,7 +4,7 @@
 //! - [`migrate`]: schema versions, applied under a lock; which storage a database uses;
 //! - [`layout`]: the columns of the event tables, and how a row of a batch becomes one of theirs;
 //! - [`encode`]: batches as binary COPY data in recycled [`buffer`]s;
-//! - [`ingest`]: streams, and the transaction of rows and offsets;
+//! - [`ingest`]: streams, and the transaction of rows and offsets, and of the sources of frames (`sources`);
 //! - [`partition`]: days as partitions or chunks, made and summarised;
 //! - [`trace`]: who had this public address and port at this moment;
 //! - [`status`]: what is in a database;
@@ -21,6 +21,7 @@ pub mod ingest;
 pub mod layout;
 pub mod migrate;
 pub mod partition;
+mod sources;
 pub mod status;
 pub mod time;
 pub mod trace;

@@ -74,9 +74,15 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0003_cgn_ec_views.sql"),
         timescale: None,
     },
+    Migration {
+        version: 4,
+        name: "stream_sources",
+        sql: include_str!("../migrations/0004_stream_sources.sql"),
+        timescale: None,
+    },
 ];
 
-/// The views of the last migration, under the names of cgn-ec's tables.
+/// The views of `cgn_ec_views`, under the names of cgn-ec's tables.
 const VIEWS: [&str; 4] = [
     "session_mapping",
     "address_mapping",

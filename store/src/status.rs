@@ -61,6 +61,10 @@ pub struct Stream {
     pub ignored: i64,
     pub dead_letters: i64,
     pub bad_frames: i64,
+    /// Frames that had been taken before.
+    pub duplicate_frames: i64,
+    /// Frames that their source numbered and that never came.
+    pub missing_frames: i64,
     pub updated_at: String,
 }
 
@@ -139,7 +143,7 @@ async fn streams(client: &Client) -> Result<Vec<Stream>, StoreError> {
     let rows = client
         .query(
             "SELECT id, bus, topic, partition, next_offset, frames, datagrams, events, ignored, dead_letters, bad_frames,
-                    updated_at
+                    duplicate_frames, missing_frames, updated_at
              FROM natrail.stream ORDER BY bus, topic, partition",
             &[],
         )
@@ -159,7 +163,9 @@ async fn streams(client: &Client) -> Result<Vec<Stream>, StoreError> {
             ignored: row.get(8),
             dead_letters: row.get(9),
             bad_frames: row.get(10),
-            updated_at: rfc3339(row.get::<_, PgTime>(11).0),
+            duplicate_frames: row.get(11),
+            missing_frames: row.get(12),
+            updated_at: rfc3339(row.get::<_, PgTime>(13).0),
         })
         .collect())
 }

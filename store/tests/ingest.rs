@@ -311,6 +311,9 @@ fn the_fence_lets_each_batch_in_once() {
                 ignored: 7,
                 dead_letters: 3,
                 bad_frames: 1,
+                duplicate_frames: 4,
+                missing_frames: 5,
+                ..Advance::default()
             };
             let first = encoder.encode(&one_row(0), vec![step(-1, 5)]);
             // Both have copied the same rows; only the first to commit may.
@@ -336,10 +339,10 @@ fn the_fence_lets_each_batch_in_once() {
             assert!(owner.commit(&second).await.is_err(), "nothing is open");
             assert_eq!(count(&client, "natrail.address").await, 3);
             let row = client
-                .query_one("SELECT s::text FROM (SELECT next_offset, frames, datagrams, events, ignored, dead_letters, bad_frames FROM natrail.stream WHERE id = $1) s", &[&states[0].id])
+                .query_one("SELECT s::text FROM (SELECT next_offset, frames, datagrams, events, ignored, dead_letters, bad_frames, duplicate_frames, missing_frames FROM natrail.stream WHERE id = $1) s", &[&states[0].id])
                 .await
                 .expect("totals");
-            assert_eq!(row.get::<_, String>(0), "(9,6,90,60,21,9,3)");
+            assert_eq!(row.get::<_, String>(0), "(9,6,90,60,21,9,3,12,15)");
             let now = open_streams(&client, "kafka", &names).await.expect("opened");
             assert_eq!((now[0].next_offset, now[1].next_offset), (9, -1));
         }

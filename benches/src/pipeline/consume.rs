@@ -69,7 +69,7 @@ fn fill(setting: &Setting) -> Result<()> {
     let mut buffer = vec![0; FRAME_BYTES_MAX];
     let (mut sent, mut frames) = (0, 0);
     while sent < EVENTS {
-        let mut builder = FrameBuilder::new(buffer, PayloadKind::Syslog, 1, frames);
+        let mut builder = FrameBuilder::new(buffer, PayloadKind::Syslog, 1, frames / PARTITIONS as u64);
         while sent < EVENTS && builder.bytes() < FRAME_BYTES {
             let datagram = Datagram {
                 exporter: IpAddr::from([192, 0, 2, (frames % 4) as u8]),

@@ -144,6 +144,14 @@ impl Cursor {
         self.reader.as_ref().map_or(&[], |reader| reader.payload(found))
     }
 
+    /// Goes back to the record that [`Self::read`] gave last.
+    pub fn unread(&mut self, found: &Found) {
+        self.next = found.header.offset;
+        if let Some(reader) = &mut self.reader {
+            reader.unread(found);
+        }
+    }
+
     fn arrive(&mut self, found: Found) -> Option<Read> {
         let offset = found.header.offset;
         if offset < self.next {

@@ -17,13 +17,13 @@ pub mod format;
 mod index;
 pub mod inspect;
 pub mod letters;
-mod members;
+pub(crate) mod members;
 pub mod partition;
 pub mod position;
 mod receiver;
 pub mod retention;
 pub mod segment;
-mod sender;
+pub(crate) mod sender;
 pub mod writer;
 
 use std::time::{SystemTime, UNIX_EPOCH};

@@ -102,6 +102,24 @@ impl Partition {
         self.next
     }
 
+    /// Offset behind the last record. Offsets from there up to the next record's are given to none.
+    pub fn end_offset(&self) -> i64 {
+        self.gap_from
+    }
+
+    /// Number of records from an offset on.
+    pub fn records_from(&self, from: i64) -> u64 {
+        let sealed = self.sealed.iter().map(|sealed| (sealed.base, sealed.end));
+        let active = self
+            .active
+            .iter()
+            .map(|active| (active.header.base, self.gap_from));
+        sealed
+            .chain(active)
+            .map(|(base, end)| (end - base.max(from)).max(0) as u64)
+            .sum()
+    }
+
     /// Segments that can be dropped, the oldest first.
     pub fn sealed(&self) -> impl Iterator<Item = &Sealed> {
         self.sealed.iter()
@@ -212,7 +230,7 @@ impl Partition {
         }
         let file = self.seal();
         self.sealed.make_contiguous().sort_by_key(|sealed| sealed.base);
-        (self.next, self.gap_from, self.active) = (next, gap_from, active);
+        (self.next, self.gap_from, self.active) = (next, gap_from.max(self.gap_from), active);
         written.map(|_| file)
     }
 

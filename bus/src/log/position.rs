@@ -49,46 +49,39 @@ pub struct Position {
 #[derive(Debug)]
 pub struct PositionFile {
     file: File,
-    said: Position,
 }
 
 impl PositionFile {
     /// Opens the stream's file, or makes it.
     pub fn open(directory: &StreamDirectory) -> io::Result<Self> {
-        let said = read(directory)?.unwrap_or_default();
         let file = open_or_create(&directory.position())?;
-        Ok(Self { file, said })
+        Ok(Self { file })
     }
 
     /// Everything before `next` is stored.
     pub fn consumed(&mut self, next: i64) -> io::Result<()> {
-        self.say(Position { next, ..self.said })
+        self.say(|position| position.next = next)
     }
 
     /// The segment that begins at `base` is being read.
     pub fn claim(&mut self, base: i64) -> io::Result<()> {
-        self.say(Position {
-            claimed: base,
-            ..self.said
-        })
+        self.say(|position| position.claimed = base)
     }
 
-    fn say(&mut self, position: Position) -> io::Result<()> {
-        let written_ns = super::now_ns();
+    fn say(&mut self, change: impl FnOnce(&mut Position)) -> io::Result<()> {
+        let mut octets = [0; size_of::<Raw>()];
+        let length = self.file.read_at(&mut octets, 0)?;
+        let mut position = decode(&octets[..length]).unwrap_or_default();
+        change(&mut position);
         let mut raw = Raw {
             magic: MAGIC,
             checksum: 0.into(),
             next: (position.next.max(0) as u64).into(),
             claimed: (position.claimed.max(0) as u64).into(),
-            written_ns: written_ns.into(),
+            written_ns: super::now_ns().into(),
         };
         raw.checksum = raw.sum().into();
-        self.file.write_all_at(raw.as_bytes(), 0)?;
-        self.said = Position {
-            written_ns,
-            ..position
-        };
-        Ok(())
+        self.file.write_all_at(raw.as_bytes(), 0)
     }
 }
 
@@ -99,17 +92,17 @@ pub fn read(directory: &StreamDirectory) -> io::Result<Option<Position>> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(None),
         Err(error) => return Err(error),
     };
-    let Ok(raw) = Raw::ref_from_bytes(&octets) else {
-        return Ok(None);
-    };
-    if raw.magic != MAGIC || raw.checksum.get() != raw.sum() {
-        return Ok(None);
-    }
-    Ok(Some(Position {
-        next: raw.next.get() as i64,
-        claimed: raw.claimed.get() as i64,
+    Ok(decode(&octets))
+}
+
+fn decode(octets: &[u8]) -> Option<Position> {
+    let raw = Raw::ref_from_bytes(octets).ok()?;
+    let right = raw.magic == MAGIC && raw.checksum.get() == raw.sum();
+    right.then_some(Position {
+        next: i64::try_from(raw.next.get()).ok()?,
+        claimed: i64::try_from(raw.claimed.get()).ok()?,
         written_ns: raw.written_ns.get(),
-    }))
+    })
 }
 
 /// Records before this offset can be dropped without loss: they are stored, or in the memory of a consumer that lives.

@@ -422,7 +422,7 @@ impl Shared {
     }
 }
 
-fn sync_all(files: &[Arc<File>], directories: &[PathBuf]) -> io::Result<()> {
+pub(crate) fn sync_all(files: &[Arc<File>], directories: &[PathBuf]) -> io::Result<()> {
     for file in files {
         file.sync_data()?;
     }

@@ -136,6 +136,33 @@ impl LogWriter {
         Some(self.partitions[place].next_offset())
     }
 
+    /// Offset behind the last record of a stream that was opened.
+    pub fn end_offset(&self, stream: Stream) -> Option<i64> {
+        let place = *self.places.get(&stream)?;
+        Some(self.partitions[place].end_offset())
+    }
+
+    /// Number of records of a stream that was opened, from an offset on.
+    pub fn records_from(&self, stream: Stream, from: i64) -> u64 {
+        self.places
+            .get(&stream)
+            .map_or(0, |&place| self.partitions[place].records_from(from))
+    }
+
+    /// Removes all records of a stream: they are not needed any more.
+    pub fn forget(&mut self, stream: Stream) -> io::Result<()> {
+        let place = self.partition(stream)?;
+        let partition = &mut self.partitions[place];
+        let before = partition.bytes();
+        partition.seal();
+        while let Some(sealed) = partition.oldest() {
+            partition.remove(sealed.base)?;
+        }
+        self.bytes = self.bytes.saturating_sub(before);
+        self.look_at_space();
+        Ok(())
+    }
+
     /// Appends a record and gives its offset. After an error nothing of it is there.
     pub fn append(&mut self, stream: Stream, datagrams: u32, payload: &[u8]) -> Result<i64, WriteError> {
         let place = self.partition(stream)?;

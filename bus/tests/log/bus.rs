@@ -299,7 +299,7 @@ impl Drop for Disk {
 
 /// Sends frames of 100 kB until memory is full; gives how many were taken.
 fn fill(sender: &dyn FrameSender) -> u64 {
-    let octets = frame(&[1], &[b'x'; 60_000], 0);
+    let octets = frame(&[1], &vec![b'x'; 60_000], 0);
     let mut taken = 0;
     while sender.send(stream(0), &octets, 1) != Err(QueueFull) {
         taken += 1;

@@ -15,6 +15,8 @@ use wire::frame::{Datagram, FRAME_BYTES_MIN, FrameBuilder, PayloadKind};
 
 pub const PATIENCE: Duration = Duration::from_secs(90);
 pub const PARTITIONS: u16 = 4;
+/// Whose the frames are that [`Setup`] numbers.
+pub const SOURCE: u64 = 1;
 
 pub struct Setup {
     pub bus: config::Bus,
@@ -22,6 +24,8 @@ pub struct Setup {
     pub sender: KafkaSender,
     directory: tempfile::TempDir,
     started: std::cell::Cell<u32>,
+    /// Number of the next frame of [`SOURCE`], by partition.
+    sequences: std::cell::RefCell<[u64; PARTITIONS as usize]>,
 }
 
 impl Setup {
@@ -39,6 +43,7 @@ impl Setup {
             database: Database::new(tag).expect("database"),
             directory: tempfile::tempdir().expect("directory"),
             started: std::cell::Cell::new(0),
+            sequences: std::cell::RefCell::default(),
             bus,
         }
     }
@@ -64,6 +69,24 @@ impl Setup {
             process: spawn(&file, &self.bus.brokers, &self.database.url(), &log),
             metrics,
         }
+    }
+
+    /// Sends a frame with the next number of its stream.
+    pub fn send_frame(&self, partition: i32, kind: PayloadKind, datagrams: &[Datagram<'_>]) {
+        let sequence = self.next_sequence(partition);
+        self.send(partition, &frame(SOURCE, sequence, kind, datagrams));
+    }
+
+    /// Sends a frame with these sessions and the next number of its stream.
+    pub fn send_sessions(&self, partition: i32, numbers: std::ops::Range<u32>) {
+        let sequence = self.next_sequence(partition);
+        self.send(partition, &sessions(SOURCE, sequence, numbers));
+    }
+
+    fn next_sequence(&self, partition: i32) -> u64 {
+        let next = &mut self.sequences.borrow_mut()[partition as usize];
+        *next += 1;
+        *next - 1
     }
 
     pub fn send(&self, partition: i32, record: &[u8]) {
@@ -165,9 +188,10 @@ pub fn datagram(payload: &[u8]) -> Datagram<'_> {
     }
 }
 
-pub fn frame(kind: PayloadKind, datagrams: &[Datagram<'_>]) -> Vec<u8> {
+/// Frame number `sequence` of `source`.
+pub fn frame(source: u64, sequence: u64, kind: PayloadKind, datagrams: &[Datagram<'_>]) -> Vec<u8> {
     let bytes: usize = datagrams.iter().map(|datagram| datagram.payload.len() + 64).sum();
-    let mut builder = FrameBuilder::new(vec![0; FRAME_BYTES_MIN + bytes], kind, 1, 0);
+    let mut builder = FrameBuilder::new(vec![0; FRAME_BYTES_MIN + bytes], kind, source, sequence);
     for datagram in datagrams {
         builder.push(datagram).expect("fits");
     }
@@ -176,11 +200,11 @@ pub fn frame(kind: PayloadKind, datagrams: &[Datagram<'_>]) -> Vec<u8> {
     buffer
 }
 
-/// A frame with these sessions.
-pub fn sessions(numbers: std::ops::Range<u32>) -> Vec<u8> {
+/// Frame number `sequence` of `source`, with these sessions.
+pub fn sessions(source: u64, sequence: u64, numbers: std::ops::Range<u32>) -> Vec<u8> {
     let lines: Vec<String> = numbers.map(session).collect();
     let datagrams: Vec<_> = lines.iter().map(|line| datagram(line.as_bytes())).collect();
-    frame(PayloadKind::Syslog, &datagrams)
+    frame(source, sequence, PayloadKind::Syslog, &datagrams)
 }
 
 /// Forwards connections from the moment it is opened.
