@@ -54,7 +54,7 @@ pub enum Command {
 }
 
 /// What `services.json` says: the addresses of our own servers. `harness::services` reads it.
-#[derive(Default, Serialize)]
+#[derive(Serialize)]
 struct Own {
     #[serde(skip_serializing_if = "Option::is_none")]
     kafka: Option<String>,
@@ -86,31 +86,28 @@ pub fn run(command: Command) -> Result<bool> {
 pub fn up(wanted: &[Service]) -> Result<()> {
     let cache = paths::cache()?;
     let _lock = lock()?;
-    let mut own = Own::default();
-    if let Some(address) = external("NATRAIL_KAFKA") {
-        if wanted.contains(&Service::Kafka) {
+    let (kafka, postgres) = (Kafka::new(&cache), Postgres::new(&cache));
+    if wanted.contains(&Service::Kafka) {
+        if let Some(address) = external("NATRAIL_KAFKA") {
             progress::say(&format!("Kafka is yours: {address}"));
-        }
-    } else {
-        let kafka = Kafka::new(&cache);
-        if wanted.contains(&Service::Kafka) {
+        } else {
             paths::make_directory(&cache.join("kafka"))?;
             kafka.up()?;
         }
-        own.kafka = kafka.is_up().then(|| kafka.address().to_string());
     }
-    if let Some(url) = external("NATRAIL_DATABASE_URL") {
-        if wanted.contains(&Service::Postgres) {
+    if wanted.contains(&Service::Postgres) {
+        if let Some(url) = external("NATRAIL_DATABASE_URL") {
             progress::say(&format!("PostgreSQL is yours: {}", without_password(&url)));
-        }
-    } else {
-        let postgres = Postgres::new(&cache);
-        if wanted.contains(&Service::Postgres) {
+        } else {
             paths::make_directory(&cache.join("postgres"))?;
             postgres.up()?;
         }
-        own.database_url = postgres.is_up().then(postgres::url);
     }
+    // All of ours that run, whatever is wanted now: others may be using them.
+    let own = Own {
+        kafka: kafka.is_up().then(|| kafka.address().to_string()),
+        database_url: postgres.is_up().then(postgres::url),
+    };
     // Renamed into place: readers poll for this file.
     let partial = cache.join("services.json.partial");
     paths::write(&partial, &format!("{}\n", serde_json::to_string(&own)?))?;
