@@ -166,7 +166,7 @@ impl Broker {
         let jars = jars(&cache()?);
         if !jars.is_dir() {
             bail!(
-                "Kafka's jars are not in {}: run `cargo xtask services up`",
+                "Kafka's jars are not in {}: run `cargo xtask services up` without NATRAIL_KAFKA",
                 jars.display()
             );
         }

@@ -60,12 +60,7 @@ impl Kafka {
             return Ok(());
         }
         self.down()?;
-        install::ensure(&[install::KAFKA])?;
-        if !self.jars.exists() {
-            progress::step(&format!("fetching Kafka {VERSION} from Maven Central"), || {
-                self.fetch()
-            })?;
-        }
+        self.ensure_jars()?;
         for port in [BROKER_PORT, CONTROLLER_PORT] {
             daemon::port_is_free(port, "NATRAIL_KAFKA")?;
         }
@@ -84,6 +79,17 @@ impl Kafka {
             let mut child = self.daemon.start(&mut self.node.server())?;
             self.daemon
                 .wait_ready(&mut child, START_TIMEOUT, || answers(self.address()))
+        })
+    }
+
+    /// Fetches what is needed to run a broker: this one, or one that a test starts.
+    pub fn ensure_jars(&self) -> Result<()> {
+        install::ensure(&[install::KAFKA])?;
+        if self.jars.exists() {
+            return Ok(());
+        }
+        progress::step(&format!("fetching Kafka {VERSION} from Maven Central"), || {
+            self.fetch()
         })
     }
 

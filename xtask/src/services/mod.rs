@@ -114,6 +114,14 @@ pub fn up(wanted: &[Service]) -> Result<()> {
     std::fs::rename(&partial, cache.join("services.json")).context("cannot write services.json")
 }
 
+/// What a test needs to start a Kafka of its own, also where the shared one is the user's.
+pub fn ensure_kafka_jars() -> Result<()> {
+    let cache = paths::cache()?;
+    let _lock = lock()?;
+    paths::make_directory(&cache.join("kafka"))?;
+    Kafka::new(&cache).ensure_jars()
+}
+
 /// What has to be installed for those of the servers that are ours.
 pub fn needs(wanted: &[Service]) -> Vec<&'static [Need]> {
     wanted
