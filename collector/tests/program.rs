@@ -23,18 +23,29 @@ const NO_KAFKA: &str = "127.0.0.1:1";
 /// A configuration file in a directory of its own.
 struct Setup {
     directory: TempDir,
+    /// More lines of `[bus.log]`.
+    log: &'static str,
 }
 
 impl Setup {
     fn new(text: &str) -> Self {
+        Self::with_log(text, "")
+    }
+
+    fn with_log(text: &str, log: &'static str) -> Self {
         let setup = Self {
             directory: TempDir::new().expect("a directory"),
+            log,
         };
         setup.write(text);
         setup
     }
 
+    /// The text, and a place for the frame log, which no two collectors may share.
     fn write(&self, text: &str) {
+        let directory = self.directory.path().join("frames");
+        let log = format!("directory = \"{}\"\n{}", directory.display(), self.log);
+        let text = format!("{text}\n[bus.log]\n{log}\n");
         std::fs::write(self.path(), text).expect("writes the configuration");
     }
 
@@ -260,7 +271,7 @@ fn the_filter_in_the_kernel_counts_and_is_reloaded_without_privileges() {
 
 #[test]
 fn without_kafka_it_receives_and_says_so_and_ends_with_what_is_lost() {
-    let setup = Setup::new(&configuration("natrail", "127.0.0.1", ""));
+    let setup = Setup::with_log(&configuration("natrail", "127.0.0.1", ""), "spill = false");
     let mut running = setup.start(NO_KAFKA);
     running.wait_for_log("keeps trying");
     let socket = exporter("127.0.0.1:0", running.listener);

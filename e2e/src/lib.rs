@@ -1,5 +1,9 @@
-//! What all end-to-end tests stand on: a [`Stage`] with a network of its own, a database of its own and topics of its
+//! What all end-to-end tests stand on: a [`Stage`] with a network of its own, a database of its own and a bus of its
 //! own, on which the shipped programs run. Needs root (network namespaces) and `cargo xtask services up`.
+
+mod bus;
+pub mod events;
+pub mod load;
 
 use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::PathBuf;
@@ -12,8 +16,10 @@ use harness::database::Database;
 use harness::metrics::{self, Metrics};
 use harness::netns::Namespace;
 use harness::process::Process;
-use harness::relay::Relay;
-use harness::{services, topics};
+use harness::topics;
+
+pub use bus::Bus;
+use bus::OwnBus;
 
 /// For everything that happens sooner or later. Generous: a slow machine is no failure.
 pub const PATIENCE: Duration = Duration::from_mins(2);
@@ -21,26 +27,27 @@ pub const PATIENCE: Duration = Duration::from_mins(2);
 /// Where the collector listens, inside the stage's network.
 pub const LISTENER: &str = "127.0.0.1:5514";
 const COLLECTOR_METRICS: &str = "127.0.0.1:9101";
-const PARTITIONS: u16 = 2;
 
-/// A network, a database and topics for one test. The collector runs inside the network and reaches Kafka through
-/// [`Stage::relay`] only; the consumer runs outside.
+/// A network, a database and a bus for one test. The collector runs inside the network and reaches Kafka through
+/// [`Stage::cut_kafka`]'s relay only; the consumer runs outside.
 pub struct Stage {
     // Dropped in this order: connections before the network and the folder they are in.
-    pub relay: Relay,
+    bus: OwnBus,
     pub network: Namespace,
     pub database: Database,
     pub folder: tempfile::TempDir,
     pub settings: Settings,
     binaries: Binaries,
-    kafka: String,
-    topic_prefix: String,
     consumer_metrics: SocketAddr,
 }
 
 /// What tests vary in the configuration.
 #[derive(Clone, Debug)]
 pub struct Settings {
+    /// More lines of `[bus]`.
+    pub bus: String,
+    /// More lines of `[bus.log]`.
+    pub log: String,
     /// Lines of `[exporters]` and what belongs to it.
     pub exporters: String,
     /// More lines of `[collector]`, and of tables behind it.
@@ -52,6 +59,8 @@ pub struct Settings {
 impl Default for Settings {
     fn default() -> Self {
         Self {
+            bus: "queue_mib = 1024".into(),
+            log: String::new(),
             exporters: "[[exporters.exporter]]\naddress = \"127.0.0.0/8\"".into(),
             collector: String::new(),
             consumer: String::new(),
@@ -60,17 +69,10 @@ impl Default for Settings {
 }
 
 impl Stage {
-    pub fn new(tag: &str, settings: Settings) -> Result<Self> {
-        let kafka = services()?.kafka;
-        let address: SocketAddr = kafka
-            .parse()
-            .with_context(|| format!("the tests want one Kafka broker as address:port, not {kafka:?}"))?;
+    pub fn new(tag: &str, bus: Bus, settings: Settings) -> Result<Self> {
         let network = Namespace::new(tag)?;
-        if !address.ip().is_loopback() {
-            network.add_addresses("lo", &[&address.ip().to_string()])?;
-        }
         let stage = Self {
-            relay: Relay::new(&network, address, address)?,
+            bus: OwnBus::new(bus, &network, topics::unique(tag))?,
             network,
             database: Database::new(tag)?,
             folder: tempfile::Builder::new()
@@ -78,8 +80,6 @@ impl Stage {
                 .tempdir()?,
             settings,
             binaries: binaries()?,
-            kafka,
-            topic_prefix: topics::unique(tag),
             consumer_metrics: free_address()?,
         };
         stage.write_config()?;
@@ -99,31 +99,45 @@ impl Stage {
     /// Writes [`Stage::settings`] to the configuration file.
     pub fn write_config(&self) -> Result<()> {
         let Settings {
+            bus,
+            log,
             exporters,
             collector,
             consumer,
         } = &self.settings;
         let text = format!(
-            "[bus]\nbrokers = \"{kafka}\"\ntopic_prefix = \"{prefix}\"\npartitions = {PARTITIONS}\nqueue_mib = 1024\n\n\
-             [consumer]\ncores = [0]\ngroup = \"{prefix}\"\nmetrics = \"{consumer_metrics}\"\n{consumer}\n\n\
+            "[bus]\n{own_bus}{bus}\n\
+             [bus.log]\ndirectory = \"{directory}\"\n{log}\n\n\
+             [consumer]\ncores = [0]\ngroup = \"{group}\"\nmetrics = \"{consumer_metrics}\"\n{consumer}\n\n\
              [database]\nurl = \"{url}\"\n\n\
              {exporters}\n\n\
              [collector]\ncores = [0]\nmetrics = \"{COLLECTOR_METRICS}\"\n\
              listener = [{{ kind = \"syslog\", address = \"{LISTENER}\" }}]\n{collector}\n",
-            kafka = self.kafka,
-            prefix = self.topic_prefix,
+            own_bus = self.bus.configuration(),
+            directory = self.log_directory().display(),
+            group = self.bus.name(),
             consumer_metrics = self.consumer_metrics,
             url = self.database.url(),
         );
         std::fs::write(self.config(), text).context("cannot write the configuration")
     }
 
+    /// The frame log's directory: below it are `bus`, or with Kafka `spill`.
+    pub fn log_directory(&self) -> PathBuf {
+        self.path("log")
+    }
+
     /// Environment that does not point at other servers than the configuration.
     fn prepare(&self, mut command: Command) -> Command {
         command
-            .env("NATRAIL_KAFKA", &self.kafka)
+            .env_remove("NATRAIL_KAFKA")
             .env("NATRAIL_DATABASE_URL", self.database.url());
         command
+    }
+
+    /// With Kafka: ends the collector's connections to it, and says how many there were.
+    pub fn cut_kafka(&self) -> usize {
+        self.bus.cut()
     }
 
     /// Starts the collector inside the network, without waiting for anything.
@@ -192,12 +206,9 @@ impl Stage {
         self.database.integer(&sql).unwrap_or(0)
     }
 
-    /// Records ever written to a topic, over all partitions.
-    pub fn records(&self, topic: &str) -> Result<i64> {
-        let topic = format!("{}.{topic}", self.topic_prefix);
-        Ok(harness::kafka::end_offsets(&self.kafka, &topic, PARTITIONS)?
-            .iter()
-            .sum())
+    /// Records ever written to a topic, over all partitions: what the broker says, or what is found in the log.
+    pub fn records(&self, topic: &str) -> Result<u64> {
+        self.bus.records(topic, &self.log_directory())
     }
 
     /// Waits until the database has taken this many datagrams, as events or otherwise.
@@ -211,12 +222,6 @@ impl Stage {
 
 impl Drop for Stage {
     fn drop(&mut self) {
-        let topics = ["syslog", "netflow", "radius", "dead-letter"]
-            .map(|topic| format!("{}.{topic}", self.topic_prefix));
-        let topics: Vec<_> = topics.iter().map(String::as_str).collect();
-        if let Err(error) = harness::kafka::delete_topics(&self.kafka, &topics) {
-            eprintln!("{error:#}");
-        }
         if std::thread::panicking() {
             for log in ["collector.log", "consumer.log", "generate.log"] {
                 let text = std::fs::read_to_string(self.path(log)).unwrap_or_default();

@@ -2,7 +2,7 @@
 
 use std::net::Ipv4Addr;
 
-use e2e::{PATIENCE, Settings, Stage};
+use e2e::{Bus, PATIENCE, Settings, Stage};
 use harness::wait_until;
 
 /// Largest payload of an IPv4 UDP datagram.
@@ -10,7 +10,16 @@ const PAYLOAD_MAX: usize = 65_507;
 
 #[test]
 fn poison_becomes_dead_letters_and_its_neighbours_are_stored() {
-    let stage = Stage::new("poison", Settings::default()).expect("a stage");
+    poison(Bus::Kafka);
+}
+
+#[test]
+fn poison_becomes_dead_letters_in_the_log() {
+    poison(Bus::Log);
+}
+
+fn poison(bus: Bus) {
+    let stage = Stage::new("poison", bus, Settings::default()).expect("a stage");
     let mut collector = stage.collector().expect("a collector");
     let mut consumer = stage.consumer().expect("a consumer");
 
@@ -63,7 +72,10 @@ fn poison_becomes_dead_letters_and_its_neighbours_are_stored() {
         .integer(&format!("{rows}{}", goods.len()))
         .expect("a count");
     assert_eq!(rows, goods.len() as i64, "every neighbour is stored");
-    assert_eq!(stage.records("dead-letter").expect("Kafka answers"), letters);
+    assert_eq!(
+        stage.records("dead-letter").expect("the bus answers"),
+        letters as u64
+    );
 
     // The counters follow the commit.
     let mut metrics = stage.consumer_metrics().expect("metrics");

@@ -2,11 +2,20 @@
 
 use std::net::Ipv4Addr;
 
-use e2e::{PATIENCE, Settings, Stage, free_address, said};
+use e2e::{Bus, PATIENCE, Settings, Stage, free_address, said};
 
 #[test]
 fn a_single_line_is_stored_and_traced() {
-    let stage = Stage::new("quiet", Settings::default()).expect("a stage");
+    store_and_trace(Bus::Kafka);
+}
+
+#[test]
+fn a_single_line_is_stored_and_traced_with_the_log() {
+    store_and_trace(Bus::Log);
+}
+
+fn store_and_trace(bus: Bus) {
+    let stage = Stage::new("quiet", bus, Settings::default()).expect("a stage");
     let _collector = stage.collector().expect("a collector");
     let mut consumer = stage.consumer().expect("a consumer");
     let line = b"A VRF 0 6 INT 100.64.7.9:40001 EXT 203.0.113.77:2345 DST 198.18.0.1:443 DIR OUT";

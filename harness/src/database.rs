@@ -6,7 +6,7 @@ use anyhow::{Context, Result};
 pub use postgres::Client;
 use postgres::NoTls;
 
-use crate::services;
+use crate::services::database_url;
 
 /// An empty database, dropped with the value.
 ///
@@ -19,10 +19,10 @@ pub struct Database {
 }
 
 impl Database {
-    /// Makes `natrail_<tag>_<process>_<number>` on the server of [`services()`].
+    /// Makes `natrail_<tag>_<process>_<number>` on the server of [`database_url`].
     pub fn new(tag: &str) -> Result<Self> {
         static NEXT: AtomicU32 = AtomicU32::new(0);
-        let server_url = services()?.database_url;
+        let server_url = database_url()?;
         let name = format!(
             "natrail_{tag}_{}_{}",
             std::process::id(),

@@ -2,7 +2,7 @@
 //! beside what our own programs count. For one broker, which leads every partition.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -63,6 +63,30 @@ pub fn delete_topics(address: &str, topics: &[&str]) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// Whether the broker answers an ApiVersions request (key 18, version 0) without error, within two seconds.
+pub fn answers(address: SocketAddr) -> bool {
+    ask_api_versions(address).is_ok_and(|error| error == 0)
+}
+
+fn ask_api_versions(address: SocketAddr) -> std::io::Result<i16> {
+    const CORRELATION: [u8; 4] = *b"natr";
+    let timeout = Duration::from_secs(2);
+    let mut stream = TcpStream::connect_timeout(&address, timeout)?;
+    stream.set_read_timeout(Some(timeout))?;
+    // length, api_key, api_version, correlation_id, client_id = null
+    let mut request = vec![0, 0, 0, 10, 0, 18, 0, 0];
+    request.extend(CORRELATION);
+    request.extend([0xff, 0xff]);
+    stream.write_all(&request)?;
+    // length, correlation_id, error_code
+    let mut response = [0; 10];
+    stream.read_exact(&mut response)?;
+    if response[4..8] != CORRELATION {
+        return Err(std::io::Error::other("not a Kafka broker"));
+    }
+    Ok(i16::from_be_bytes([response[8], response[9]]))
 }
 
 /// One request with header version 1; gives back the body of the answer.

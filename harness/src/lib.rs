@@ -5,14 +5,18 @@
 //! - [`relay`]: TCP from inside a namespace to outside, which can be cut
 //! - [`process`]: programs that are signalled, waited for, and never left behind
 //! - [`kafka`]: what the broker itself says about topics
+//! - [`broker`]: a Kafka for one test, which may be frozen, killed and started again
+//! - [`frame_log`]: what the frame log itself holds
 //! - [`metrics`]: Prometheus metrics of a running program
 //! - [`binaries`]: the three programs, built
 //! - [`topics`]: a name for the topics of one test
 //! - `database` (feature `database`): a database for one test
 
 pub mod binaries;
+pub mod broker;
 #[cfg(feature = "database")]
 pub mod database;
+pub mod frame_log;
 pub mod kafka;
 pub mod metrics;
 pub mod netns;

@@ -59,6 +59,16 @@ impl Process {
         self.signal(libc::SIGHUP)
     }
 
+    /// SIGSTOP: it stands still, alive and silent, until [`Process::thaw`].
+    pub fn freeze(&self) -> Result<()> {
+        self.signal(libc::SIGSTOP)
+    }
+
+    /// SIGCONT.
+    pub fn thaw(&self) -> Result<()> {
+        self.signal(libc::SIGCONT)
+    }
+
     /// SIGKILL, and waits until it is gone.
     pub fn kill(&mut self) -> Result<()> {
         self.child.kill()?;

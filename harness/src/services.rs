@@ -21,19 +21,29 @@ struct Written {
     database_url: Option<String>,
 }
 
-/// `NATRAIL_KAFKA` and `NATRAIL_DATABASE_URL`, else what `cargo xtask services up` started.
+/// Both servers, see [`kafka`] and [`database_url`].
 pub fn services() -> Result<Services> {
-    let written = written();
-    let hint = "no {} to test with: run `cargo xtask services up`, or set {}";
-    let hint = |what: &str, variable: &str| hint.replacen("{}", what, 1).replacen("{}", variable, 1);
     Ok(Services {
-        kafka: variable("NATRAIL_KAFKA")
-            .or(written.kafka)
-            .with_context(|| hint("Kafka", "NATRAIL_KAFKA"))?,
-        database_url: variable("NATRAIL_DATABASE_URL")
-            .or(written.database_url)
-            .with_context(|| hint("PostgreSQL", "NATRAIL_DATABASE_URL"))?,
+        kafka: kafka()?,
+        database_url: database_url()?,
     })
+}
+
+/// `NATRAIL_KAFKA`, else the Kafka that `cargo xtask services up` started, as `host:port`.
+pub fn kafka() -> Result<String> {
+    let own = || written().kafka;
+    variable("NATRAIL_KAFKA")
+        .or_else(own)
+        .context("no Kafka to test with: run `cargo xtask services up`, or set NATRAIL_KAFKA")
+}
+
+/// `NATRAIL_DATABASE_URL`, else the PostgreSQL that `cargo xtask services up` started, as `postgresql://…`. It may be
+/// there without Kafka: the frame log needs none.
+pub fn database_url() -> Result<String> {
+    let own = || written().database_url;
+    variable("NATRAIL_DATABASE_URL").or_else(own).context(
+        "no PostgreSQL to test with: run `cargo xtask services up --only postgres`, or set NATRAIL_DATABASE_URL",
+    )
 }
 
 /// `$NATRAIL_CACHE`, else `$XDG_CACHE_HOME/natrail`, else `~/.cache/natrail`: downloads and data that `cargo clean`

@@ -1,16 +1,36 @@
 //! The harness against Kafka and PostgreSQL: `cargo xtask services up` first.
 
+use harness::broker::Broker;
+use harness::kafka;
 use harness::topics::unique;
 
 #[test]
 fn a_topic_that_is_not_there_is_empty_and_can_be_deleted() {
-    let kafka = harness::services().expect("services").kafka;
+    let address = harness::services::kafka().expect("Kafka");
     let topic = unique("nowhere");
-    assert_eq!(
-        harness::kafka::end_offsets(&kafka, &topic, 2).expect("answers"),
-        [0, 0]
-    );
-    harness::kafka::delete_topics(&kafka, &[&topic]).expect("no error");
+    assert_eq!(kafka::end_offsets(&address, &topic, 2).expect("answers"), [0, 0]);
+    kafka::delete_topics(&address, &[&topic]).expect("no error");
+}
+
+#[test]
+fn a_broker_of_ones_own_freezes_and_comes_back_with_its_data() {
+    let home = std::env::temp_dir().join(unique("natrail-broker"));
+    let mut broker = Broker::start(&home).expect("a broker");
+    let address = broker.address();
+    assert_ne!(address.to_string(), harness::services::kafka().expect("Kafka"));
+    assert!(kafka::answers(address));
+
+    broker.freeze().expect("SIGSTOP");
+    assert!(!kafka::answers(address), "a frozen broker must not answer");
+    broker.thaw().expect("answers again");
+
+    broker.kill().expect("SIGKILL");
+    assert!(!kafka::answers(address), "a killed broker must not answer");
+    // Formatted once only: without its data it would not start.
+    broker.restart().expect("starts again");
+    kafka::end_offsets(&address.to_string(), &unique("nowhere"), 1).expect("answers");
+    drop(broker);
+    std::fs::remove_dir_all(&home).expect("removed");
 }
 
 #[cfg(feature = "database")]

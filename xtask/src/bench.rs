@@ -103,10 +103,10 @@ pub fn run(arguments: Arguments) -> Result<()> {
     let mut all = Vec::new();
     for bench in chosen {
         if bench.services {
-            let mut needs = services::needs();
+            let mut needs = services::needs(services::ALL);
             needs.push(install::NETWORK);
             install::ensure(&needs)?;
-            progress::step("services", services::up)?;
+            progress::step("services", || services::up(services::ALL))?;
             progress::step("building the programs", harness::binaries::binaries)?;
         }
         let what = format!("bench {}: {}", bench.name, bench.about);

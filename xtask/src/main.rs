@@ -1,6 +1,7 @@
 //! `cargo xtask`: everything around the workspace that is not the workspace.
 //!
-//! - `services`: Apache Kafka and PostgreSQL with TimescaleDB on loopback, for tests, benchmarks and the demo
+//! - `services`: Apache Kafka and PostgreSQL with TimescaleDB on loopback, for tests, benchmarks and the demo; each alone
+//!   where that is enough
 //! - `demo`: the whole way from the wire to an answer, checked
 //! - `test`: everything that must hold
 //! - `bench`: comparisons
@@ -42,7 +43,11 @@ enum Command {
         command: services::Command,
     },
     /// From a router's datagram to the answer of a trace, on this machine, checked.
-    Demo,
+    Demo {
+        /// What carries frames from the collector to the consumer.
+        #[arg(long, default_value = "log")]
+        bus: demo::Bus,
+    },
     /// Formatting, lints, the committed XDP object, and all tests.
     Test,
     /// Comparisons, each in one run.
@@ -53,7 +58,7 @@ fn main() -> ExitCode {
     let result = match Arguments::parse().command {
         Command::Ebpf { check } => ebpf::run(check).map(|()| true),
         Command::Services { command } => services::run(command),
-        Command::Demo => demo::run(),
+        Command::Demo { bus } => demo::run(bus),
         Command::Test => test::run(),
         Command::Bench(arguments) => bench::run(arguments).map(|()| true),
     };

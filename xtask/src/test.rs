@@ -10,8 +10,8 @@ use crate::{ebpf, install, paths, progress, services};
 
 /// Installs, starts, checks and tests; false when a test failed.
 pub fn run() -> Result<bool> {
-    let mut needs = services::needs();
-    needs.extend([install::NETWORK, install::BUILD]);
+    let mut needs = services::needs(services::ALL);
+    needs.extend([install::KAFKA, install::NETWORK, install::BUILD]);
     install::ensure(&needs)?;
     ensure_component("fmt", "rustfmt")?;
     ensure_component("clippy", "clippy")?;
@@ -31,7 +31,8 @@ pub fn run() -> Result<bool> {
     progress::step("the committed XDP object is what its source gives", || {
         ebpf::run(true)
     })?;
-    progress::step("services", services::up)?;
+    progress::step("services", || services::up(services::ALL))?;
+    services::ensure_kafka_jars()?;
     progress::step("building the programs", harness::binaries::binaries)?;
     progress::step("cargo test", tests)
 }

@@ -26,14 +26,16 @@ impl Setting {
         let services = harness::services()?;
         let database = Database::new("bench")?;
         let topic_prefix = harness::topics::unique("bench");
+        let directory = tempfile::tempdir().context("cannot make a temporary directory")?;
         let text = format!(
-            "[bus]\nbrokers = \"{}\"\ntopic_prefix = \"{topic_prefix}\"\n\
+            "[bus]\nkind = \"kafka\"\nbrokers = \"{}\"\ntopic_prefix = \"{topic_prefix}\"\n\
+             [bus.log]\ndirectory = \"{}\"\n\
              [database]\nurl = \"{}\"\n\
              [exporters]\nallow_all = true\n{more}",
             services.kafka,
+            directory.path().join("log").display(),
             database.url(),
         );
-        let directory = tempfile::tempdir().context("cannot make a temporary directory")?;
         let file = directory.path().join("natrail.toml");
         std::fs::write(&file, &text).with_context(|| format!("cannot write {}", file.display()))?;
         let config = Config::parse(&text, &file)?;

@@ -32,8 +32,9 @@ pub struct Account {
 }
 
 impl Account {
-    /// Asks collector, broker and database.
+    /// Asks collector, bus and database.
     pub fn take(stage: &Stage, sent: Sent) -> Result<Self> {
+        let bus = stage.bus.kind;
         let taken = stage.taken()?;
         let (collector, consumer) = counters(stage, taken)?;
         let (frames, dead_letters) = stage.records()?;
@@ -42,8 +43,9 @@ impl Account {
         let own = |name: &str| collector.count(&format!("natrail_collector_{name}_total"), &[]);
         let acknowledged_frames = own("frames_acknowledged");
         progress::say(&format!(
-            "{} octets of messages in {frames} Kafka records",
-            own("received_bytes")
+            "{} octets of messages in {frames} {}",
+            own("received_bytes"),
+            bus.records()
         ));
 
         let mut lines = Vec::new();
@@ -101,19 +103,19 @@ impl Account {
         );
         line(
             "collector",
-            "acknowledged by Kafka",
+            bus.acknowledged(),
             own("datagrams_acknowledged"),
             sent.accepted(),
             "in frames",
         );
         line(
-            "Kafka",
+            bus.name(),
             "records",
             frames,
             acknowledged_frames,
             "frames acknowledged",
         );
-        line("Kafka", "dead letters", dead_letters, sent.garbage, "garbage");
+        line(bus.name(), "dead letters", dead_letters, sent.garbage, "garbage");
         line(
             "consumer",
             "datagrams decoded",
@@ -147,7 +149,7 @@ impl Account {
             "frames taken",
             taken.frames + taken.bad_frames,
             frames,
-            "Kafka records",
+            bus.records(),
         );
         line(
             "database",
@@ -237,14 +239,14 @@ impl Display for Account {
             ("stranger", stranger),
             ("other port", other_port),
         ] {
-            writeln!(f, "{:<10} {what:<28} {count:>9}", "sent")?;
+            writeln!(f, "{:<10} {what:<29} {count:>9}", "sent")?;
         }
         for line in &self.lines {
             let sign = if line.at_least { ">=" } else { "=" };
             let verdict = if line.holds() { "ok" } else { "DIFFERS" };
             writeln!(
                 f,
-                "{:<10} {:<28} {:>9} {sign:>2} {:>9} {:<27} {verdict}",
+                "{:<10} {:<29} {:>9} {sign:>2} {:>9} {:<27} {verdict}",
                 line.part, line.what, line.count, line.must, line.reason
             )?;
         }

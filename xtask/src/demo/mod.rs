@@ -1,11 +1,13 @@
 //! `cargo xtask demo`: a NAT event on the wire becomes a row that a trace finds, on this machine, checked.
 //!
+//! - [`bus`]: what carries frames: the frame log, or Kafka
 //! - [`stage`]: the two namespaces, the database, the configuration, the daemons
 //! - [`traffic`]: who sends what
 //! - [`account`]: what every part counted, and whether it adds up
 //! - [`trace`]: one question to the trail
 
 mod account;
+mod bus;
 mod stage;
 mod trace;
 mod traffic;
@@ -18,6 +20,7 @@ use anyhow::{Context, Result, bail};
 
 use crate::{install, paths, progress, services};
 use account::Account;
+pub use bus::Bus;
 use stage::Stage;
 
 /// The way from the wire to the row may pause this long before it counts as stuck.
@@ -25,20 +28,20 @@ const STUCK: Duration = Duration::from_secs(20);
 const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Runs it all; false when anything differs from what was sent.
-pub fn run() -> Result<bool> {
+pub fn run(bus: Bus) -> Result<bool> {
     if !install::is_root() {
         bail!(
             "the demo makes network namespaces and attaches an XDP program: run `cargo xtask demo` as root"
         );
     }
-    let mut needs = services::needs();
+    let mut needs = services::needs(bus.services());
     needs.extend([install::NETWORK, install::BUILD]);
     install::ensure(&needs)?;
-    progress::step("services", services::up)?;
+    progress::step("services", || services::up(bus.services()))?;
     let binaries = progress::step("building the programs", harness::binaries::binaries)?;
 
     let directory = Directory::new()?;
-    let mut stage = Stage::set(&directory.path, binaries)?;
+    let mut stage = Stage::set(&directory.path, binaries, bus)?;
     let sent = progress::step("sending", || traffic::send(&stage, &directory.path))?;
     progress::step("waiting until all of it is in the tables", || {
         settle(&mut stage, sent.accepted())

@@ -1,18 +1,18 @@
-//! Two network namespaces joined by a virtual cable; a database and topics of our own; collector and consumer.
+//! Two network namespaces joined by a virtual cable; a database and a bus of our own; collector and consumer.
 
-use std::net::{SocketAddr, TcpListener, ToSocketAddrs};
+use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Result, bail};
 use harness::binaries::Binaries;
 use harness::database::Database;
 use harness::metrics::{self, Metrics};
 use harness::netns::{Namespace, veth};
 use harness::process::Process;
-use harness::relay::Relay;
 
+use super::bus::{Bus, OwnBus};
 use super::output_of;
 use crate::{paths, progress};
 
@@ -35,7 +35,6 @@ const SENDER_ADDRESSES: &[&str] = &[
     "fd77::22/64",
 ];
 
-const PARTITIONS: u16 = 2;
 /// The collector has its namespace for itself.
 const COLLECTOR_METRICS: &str = "127.0.0.1:9101";
 const START_TIMEOUT: Duration = Duration::from_secs(30);
@@ -44,11 +43,10 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 pub struct Stage {
     pub collector: Process,
     pub consumer: Process,
-    _relay: Relay,
+    pub bus: OwnBus,
     pub sender: Namespace,
     collector_namespace: Namespace,
     pub database: Database,
-    topics: Topics,
     config: PathBuf,
     binaries: Binaries,
     consumer_metrics: SocketAddr,
@@ -67,15 +65,8 @@ pub struct Taken {
 }
 
 impl Stage {
-    pub fn set(directory: &Path, binaries: Binaries) -> Result<Self> {
-        let servers = harness::services()?;
-        let kafka = loopback(&servers.kafka)?;
-        let topics = Topics {
-            kafka: servers.kafka.clone(),
-            prefix: harness::topics::unique("demo"),
-        };
-
-        let (sender, collector_namespace, relay) =
+    pub fn set(directory: &Path, binaries: Binaries, bus: Bus) -> Result<Self> {
+        let (sender, collector_namespace, bus) =
             progress::step("two network namespaces and a virtual cable", || {
                 let (sender, collector) = (Namespace::new("sender")?, Namespace::new("collector")?);
                 let (v4, v6) = (format!("{COLLECTOR_V4}/24"), format!("{COLLECTOR_V6}/64"));
@@ -83,14 +74,14 @@ impl Stage {
                     (&sender, INTERFACE, SENDER_ADDRESSES),
                     (&collector, INTERFACE, &[v4.as_str(), v6.as_str()]),
                 )?;
-                let relay = Relay::new(&collector, kafka, kafka)?;
-                Ok((sender, collector, relay))
+                let bus = OwnBus::new(bus, &collector, directory)?;
+                Ok((sender, collector, bus))
             })?;
 
         let database = Database::new("demo")?;
         let consumer_metrics = TcpListener::bind("127.0.0.1:0")?.local_addr()?;
         let config = directory.join("natrail.toml");
-        paths::write(&config, &configuration(&topics, &database, consumer_metrics))?;
+        paths::write(&config, &configuration(&bus, &database, consumer_metrics))?;
         progress::step(
             &format!("tables in a database of their own, {}", database.name()),
             || output_of(natrail(&binaries, &config, &database).args(["db", "migrate"])),
@@ -127,11 +118,10 @@ impl Stage {
         Ok(Self {
             collector,
             consumer,
-            _relay: relay,
+            bus,
             sender,
             collector_namespace,
             database,
-            topics,
             config,
             binaries,
             consumer_metrics,
@@ -156,14 +146,9 @@ impl Stage {
         metrics::get(self.consumer_metrics, None)
     }
 
-    /// Records in the syslog topic and in the dead-letter topic, as the broker counts them.
+    /// Records in the syslog topic and in the dead-letter topic, as the bus itself has them.
     pub fn records(&self) -> Result<(u64, u64)> {
-        let count = |name: &str| -> Result<u64> {
-            let offsets =
-                harness::kafka::end_offsets(&self.topics.kafka, &self.topics.name(name), PARTITIONS)?;
-            Ok(offsets.iter().sum::<i64>() as u64)
-        };
-        Ok((count("syslog")?, count("dead-letter")?))
+        Ok((self.bus.records("syslog")?, self.bus.records("dead-letter")?))
     }
 
     pub fn taken(&self) -> Result<Taken> {
@@ -201,28 +186,6 @@ impl Stage {
     }
 }
 
-/// Topics of one run, deleted when dropped.
-struct Topics {
-    kafka: String,
-    prefix: String,
-}
-
-impl Topics {
-    fn name(&self, kind: &str) -> String {
-        format!("{}.{kind}", self.prefix)
-    }
-}
-
-impl Drop for Topics {
-    fn drop(&mut self) {
-        let names = ["syslog", "netflow", "radius", "dead-letter"].map(|kind| self.name(kind));
-        if let Err(error) = harness::kafka::delete_topics(&self.kafka, &names.each_ref().map(String::as_str))
-        {
-            eprintln!("{error:#}");
-        }
-    }
-}
-
 fn natrail(binaries: &Binaries, config: &Path, database: &Database) -> Command {
     let mut command = Command::new(&binaries.natrail);
     // The environment wins over the configuration: it may name the server, but the database is ours.
@@ -233,19 +196,6 @@ fn natrail(binaries: &Binaries, config: &Path, database: &Database) -> Command {
     command
 }
 
-/// The first broker's address. The collector reaches it through a relay at the same address inside its namespace, which
-/// works for loopback only.
-fn loopback(brokers: &str) -> Result<SocketAddr> {
-    let first = brokers.split(',').next().unwrap_or_default();
-    let address = first
-        .to_socket_addrs()
-        .with_context(|| format!("cannot resolve {first}"))?
-        .find(|address| address.ip().is_loopback() && address.is_ipv4());
-    address.with_context(|| {
-        format!("the demo's collector, in a namespace of its own, reaches Kafka on 127.0.0.1 only, not {first}: unset NATRAIL_KAFKA")
-    })
-}
-
 /// `ip` shows `prog/xdp` for a program in the driver, and `xdpgeneric` for one that is not.
 fn has_native_xdp(namespace: &Namespace) -> Result<bool> {
     let link =
@@ -253,7 +203,7 @@ fn has_native_xdp(namespace: &Namespace) -> Result<bool> {
     Ok(link.contains("prog/xdp") && !link.contains("xdpgeneric"))
 }
 
-fn configuration(topics: &Topics, database: &Database, consumer_metrics: SocketAddr) -> String {
+fn configuration(bus: &OwnBus, database: &Database, consumer_metrics: SocketAddr) -> String {
     let last_core = std::thread::available_parallelism().map_or(0, |cores| cores.get() - 1);
     let mut exporters = String::new();
     for (address, name, profile) in [
@@ -269,11 +219,7 @@ fn configuration(topics: &Topics, database: &Database, consumer_metrics: SocketA
     }
     format!(
         "\
-[bus]
-brokers = \"{kafka}\"
-topic_prefix = \"{prefix}\"
-partitions = {PARTITIONS}
-
+{bus}
 [collector]
 cores = [0]
 metrics = \"{COLLECTOR_METRICS}\"
@@ -290,14 +236,14 @@ mode = \"native\"
 {exporters}
 [consumer]
 cores = [{last_core}]
-group = \"{prefix}\"
+group = \"{group}\"
 metrics = \"{consumer_metrics}\"
 
 [database]
 url = \"{url}\"
 ",
-        kafka = topics.kafka,
-        prefix = topics.prefix,
+        bus = bus.configuration(),
+        group = database.name(),
         url = database.url(),
     )
 }

@@ -1,4 +1,4 @@
-//! Kafka and PostgreSQL on loopback, for tests, benchmarks and the demo.
+//! Kafka and PostgreSQL on loopback, for tests, benchmarks and the demo; each of them alone where that is enough.
 //!
 //! `NATRAIL_KAFKA` and `NATRAIL_DATABASE_URL` name servers of the user's own; those are never started or stopped.
 
@@ -11,8 +11,7 @@ use std::fs::File;
 use std::path::PathBuf;
 
 use anyhow::{Context, Result};
-use clap::Subcommand;
-use harness::services::Services;
+use clap::{Subcommand, ValueEnum};
 use serde::Serialize;
 
 use crate::install::{self, Need};
@@ -23,10 +22,24 @@ use postgres::Postgres;
 /// Signs Debian's releases, the next one's too.
 pub const KEYRING: &str = "/usr/share/keyrings/debian-archive-keyring.gpg";
 
+/// One of the servers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Service {
+    Kafka,
+    Postgres,
+}
+
+/// All there are.
+pub const ALL: &[Service] = &[Service::Kafka, Service::Postgres];
+
 #[derive(Subcommand)]
 pub enum Command {
     /// Starts what does not run yet, and waits until it answers.
-    Up,
+    Up {
+        /// Only this one: the frame log needs no Kafka.
+        #[arg(long)]
+        only: Option<Service>,
+    },
     /// Stops what `up` started.
     Down {
         /// Also removes the data; downloads stay.
@@ -41,7 +54,7 @@ pub enum Command {
 }
 
 /// What `services.json` says: the addresses of our own servers. `harness::services` reads it.
-#[derive(Default, Serialize)]
+#[derive(Serialize)]
 struct Own {
     #[serde(skip_serializing_if = "Option::is_none")]
     kafka: Option<String>,
@@ -63,48 +76,63 @@ struct Status {
 /// Runs the subcommand; false means that something is not up.
 pub fn run(command: Command) -> Result<bool> {
     match command {
-        Command::Up => up().map(|_| true),
+        Command::Up { only } => up(only.as_ref().map_or(ALL, std::slice::from_ref)).map(|()| true),
         Command::Down { wipe } => down(wipe).map(|()| true),
         Command::Status { json } => status(json),
     }
 }
 
-/// Starts what does not run yet, and says where everything is.
-pub fn up() -> Result<Services> {
+/// Starts those of the servers that do not run yet, and writes down where they are. What is not wanted is left as it is.
+pub fn up(wanted: &[Service]) -> Result<()> {
     let cache = paths::cache()?;
     let _lock = lock()?;
-    let mut own = Own::default();
-    if let Some(address) = external("NATRAIL_KAFKA") {
-        progress::say(&format!("Kafka is yours: {address}"));
-    } else {
-        paths::make_directory(&cache.join("kafka"))?;
-        Kafka::new(&cache).up()?;
-        own.kafka = Some(kafka::address());
+    let (kafka, postgres) = (Kafka::new(&cache), Postgres::new(&cache));
+    if wanted.contains(&Service::Kafka) {
+        if let Some(address) = external("NATRAIL_KAFKA") {
+            progress::say(&format!("Kafka is yours: {address}"));
+        } else {
+            paths::make_directory(&cache.join("kafka"))?;
+            kafka.up()?;
+        }
     }
-    if let Some(url) = external("NATRAIL_DATABASE_URL") {
-        progress::say(&format!("PostgreSQL is yours: {}", without_password(&url)));
-    } else {
-        paths::make_directory(&cache.join("postgres"))?;
-        Postgres::new(&cache).up()?;
-        own.database_url = Some(postgres::url());
+    if wanted.contains(&Service::Postgres) {
+        if let Some(url) = external("NATRAIL_DATABASE_URL") {
+            progress::say(&format!("PostgreSQL is yours: {}", without_password(&url)));
+        } else {
+            paths::make_directory(&cache.join("postgres"))?;
+            postgres.up()?;
+        }
     }
+    // All of ours that run, whatever is wanted now: others may be using them.
+    let own = Own {
+        kafka: kafka.is_up().then(|| kafka.address().to_string()),
+        database_url: postgres.is_up().then(postgres::url),
+    };
     // Renamed into place: readers poll for this file.
     let partial = cache.join("services.json.partial");
     paths::write(&partial, &format!("{}\n", serde_json::to_string(&own)?))?;
-    std::fs::rename(&partial, cache.join("services.json")).context("cannot write services.json")?;
-    harness::services()
+    std::fs::rename(&partial, cache.join("services.json")).context("cannot write services.json")
 }
 
-/// What has to be installed for the servers that are ours.
-pub fn needs() -> Vec<&'static [Need]> {
-    let mut needs = Vec::new();
-    if external("NATRAIL_KAFKA").is_none() {
-        needs.push(install::KAFKA);
-    }
-    if external("NATRAIL_DATABASE_URL").is_none() {
-        needs.push(install::POSTGRES);
-    }
-    needs
+/// What a test needs to start a Kafka of its own, also where the shared one is the user's.
+pub fn ensure_kafka_jars() -> Result<()> {
+    let cache = paths::cache()?;
+    let _lock = lock()?;
+    paths::make_directory(&cache.join("kafka"))?;
+    Kafka::new(&cache).ensure_jars()
+}
+
+/// What has to be installed for those of the servers that are ours.
+pub fn needs(wanted: &[Service]) -> Vec<&'static [Need]> {
+    wanted
+        .iter()
+        .filter_map(|service| match service {
+            Service::Kafka => external("NATRAIL_KAFKA").is_none().then_some(install::KAFKA),
+            Service::Postgres => external("NATRAIL_DATABASE_URL")
+                .is_none()
+                .then_some(install::POSTGRES),
+        })
+        .collect()
 }
 
 fn down(wipe: bool) -> Result<()> {
@@ -153,7 +181,7 @@ fn status(json: bool) -> Result<bool> {
         of(
             "kafka",
             "NATRAIL_KAFKA",
-            kafka::address(),
+            kafka.address().to_string(),
             &kafka.daemon,
             kafka.is_up(),
         ),
