@@ -2,7 +2,7 @@
 
 mod line;
 
-use std::io::{self, BufWriter, Write};
+use std::io::{self, BufWriter, IsTerminal, Write};
 use std::net::IpAddr;
 use std::ops::Range;
 use std::path::Path;
@@ -137,7 +137,11 @@ impl<W: Write> Cat<W> {
         Self {
             output,
             stream: args.partition,
-            form: if args.json { Form::Json } else { Form::Plain },
+            form: match args.json {
+                true => Form::Json,
+                false if io::stdout().is_terminal() => Form::Terminal,
+                false => Form::Plain,
+            },
             exporter: args.exporter.map(|address| address.to_canonical()),
             times: time(args.from, 0)..time(args.to, u64::MAX),
             end: match args.to {

@@ -13,6 +13,8 @@ use crate::log::rfc3339;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
     Plain,
+    /// Plain, for a terminal: what a router wrote cannot steer it.
+    Terminal,
     Json,
 }
 
@@ -78,6 +80,7 @@ impl Message<'_> {
     pub fn write(&self, output: &mut impl Write, form: Form) -> io::Result<()> {
         match form {
             Form::Plain => plain(output, self.datagram.payload)?,
+            Form::Terminal => harmless(output, self.datagram.payload)?,
             Form::Json => serde_json::to_writer(&mut *output, &self.object())?,
         }
         output.write_all(b"\n")
@@ -113,11 +116,7 @@ impl Message<'_> {
 
 /// One line, whatever it holds: LF and NUL as syslog relays write them. Those at the end, and CR, say nothing.
 fn plain(output: &mut impl Write, payload: &[u8]) -> io::Result<()> {
-    let end = payload
-        .iter()
-        .rposition(|octet| !matches!(octet, 0 | b'\n' | b'\r'));
-    let message = &payload[..end.map_or(0, |end| end + 1)];
-    for part in message.split_inclusive(|octet| matches!(octet, 0 | b'\n')) {
+    for part in without_end(payload).split_inclusive(|octet| matches!(octet, 0 | b'\n')) {
         match part {
             [text @ .., b'\n'] => {
                 output.write_all(text)?;
@@ -131,6 +130,25 @@ fn plain(output: &mut impl Write, payload: &[u8]) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The same with all control characters so written, and what is no UTF-8 replaced.
+fn harmless(output: &mut impl Write, payload: &[u8]) -> io::Result<()> {
+    for character in String::from_utf8_lossy(without_end(payload)).chars() {
+        if character.is_control() && character != '\t' {
+            write!(output, "#{:03o}", character as u32)?;
+        } else {
+            write!(output, "{character}")?;
+        }
+    }
+    Ok(())
+}
+
+fn without_end(payload: &[u8]) -> &[u8] {
+    let end = payload
+        .iter()
+        .rposition(|octet| !matches!(octet, 0 | b'\n' | b'\r'));
+    &payload[..end.map_or(0, |end| end + 1)]
 }
 
 fn hex(octets: &[u8]) -> String {
@@ -160,5 +178,12 @@ mod tests {
             plain(&mut output, payload).unwrap();
             assert_eq!(output, line);
         }
+    }
+
+    #[test]
+    fn what_a_router_wrote_cannot_steer_a_terminal() {
+        let mut output = Vec::new();
+        harmless(&mut output, "a\u{1b}[2J\tb\n\u{9b}c\0\r\n".as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(output).unwrap(), "a#033[2J\tb#012#233c");
     }
 }
