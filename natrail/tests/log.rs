@@ -4,6 +4,7 @@ use std::io::{BufRead, BufReader, Read, Write};
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use bus::log::directory::{Root, open_or_create, try_lock};
 use bus::log::position::PositionFile;
@@ -332,6 +333,34 @@ fn verify_finds_what_is_damaged_and_nothing_else() {
     assert_eq!(json(&output)["partitions"][0]["damaged_bytes"], octets.len());
 }
 
+#[test]
+fn what_is_just_being_written_is_not_called_damaged() {
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    let directory = tempfile::tempdir().expect("a directory");
+    let (_root, mut writer) = log(directory.path());
+    writer.add(SYSLOG).expect("made");
+    let done = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            let payload = vec![b'x'; 40_000];
+            let octets = frame(PayloadKind::Syslog, &[&payload], 0);
+            for _ in 0..1000 {
+                if done.load(Ordering::Relaxed) {
+                    break;
+                }
+                writer.append(SYSLOG, 1, &octets).expect("appends");
+                std::thread::sleep(Duration::from_millis(1));
+            }
+        });
+        let runs: Vec<Output> = (0..5).map(|_| run(directory.path(), &["verify"])).collect();
+        done.store(true, Ordering::Relaxed);
+        for output in runs {
+            assert_eq!(output.status.code(), Some(0), "{}", text(&output.stdout));
+        }
+    });
+}
+
 /// Every line of the decoders' samples.
 fn samples() -> Vec<Vec<u8>> {
     let directory = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../decode/tests/samples");
@@ -516,9 +545,7 @@ fn dead_letters_are_shown_with_their_reason() {
         reason: "truncated",
         payload: b"A VRF 0\nINT\n",
     };
-    letters
-        .send(&letter, std::time::Duration::from_secs(1))
-        .expect("sent");
+    letters.send(&letter, Duration::from_secs(1)).expect("sent");
     let output = run(directory.path(), &["cat", "dead-letter/0"]);
     assert_eq!(lines(&output), ["A VRF 0#012INT"], "{}", text(&output.stderr));
     let object = json(&run(directory.path(), &["cat", "dead-letter/0", "--json"]));
