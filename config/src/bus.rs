@@ -313,4 +313,46 @@ mod tests {
             assert!(error.contains(word), "{error}");
         }
     }
+
+    /// Keys of a table, as the message about an unknown one lists them.
+    fn keys(table: &str) -> Vec<String> {
+        let error = bus(&format!("[{table}]\nno_such_key = 1")).expect_err("unknown");
+        let (_, list) = error.split_once("expected one of").expect("a list");
+        list.split('`').skip(1).step_by(2).map(String::from).collect()
+    }
+
+    #[test]
+    fn the_example_file_has_every_key_and_shows_the_defaults() {
+        let example = include_str!("../../docs/natrail.example.toml");
+        let (begin, end) = (example.find("[bus]"), example.find("[collector]"));
+        let section = &example[begin.expect("[bus]")..end.expect("[collector]")];
+        let is_key = |line: &&str| line.split_once(" = ").is_some_and(|(key, _)| !key.contains(' '));
+        let settings: Vec<&str> = section
+            .lines()
+            .map(|line| line.strip_prefix("# ").filter(is_key).unwrap_or(line))
+            .filter(|line| !line.starts_with('#'))
+            .collect();
+        let (of_bus, of_log) = {
+            let log = settings
+                .iter()
+                .position(|line| *line == "[bus.log]")
+                .expect("[bus.log]");
+            settings.split_at(log)
+        };
+        for (table, lines) in [("bus", of_bus), ("bus.log", of_log)] {
+            let keys = keys(table);
+            assert!(keys.len() > 5, "{keys:?}");
+            for key in keys.iter().filter(|key| *key != "log") {
+                let shown = lines.iter().any(|line| line.starts_with(&format!("{key} = ")));
+                assert!(shown, "{table}.{key} is not in the example file");
+            }
+        }
+        // What is commented out is the default.
+        let shown = bus(&settings.join("\n")).expect("valid");
+        let default = Bus {
+            kind: Some(BusKind::Log),
+            ..Bus::default()
+        };
+        assert_eq!(format!("{shown:?}"), format!("{default:?}"));
+    }
 }

@@ -411,6 +411,7 @@ mod tests {
         let collector = config.collector.expect("it shows a collector");
         assert_eq!(collector.listeners.len(), 1);
         assert!(!config.exporters.allow_all && config.exporters.list.len() == 2);
+        assert_eq!(config.bus.kind(), BusKind::Log);
     }
 
     #[test]

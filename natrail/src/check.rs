@@ -1,5 +1,7 @@
 //! `natrail check`: is the configuration right, and what does it mean? Reads, and touches nothing.
 
+mod bus;
+
 use std::collections::HashSet;
 use std::io::Write;
 use std::net::SocketAddr;
@@ -35,23 +37,13 @@ struct Report {
 
 #[derive(Debug, Serialize)]
 struct Meaning {
-    bus: BusMeaning,
+    bus: bus::Meaning,
     collector: Option<CollectorMeaning>,
     allow_all: bool,
     exporters: Vec<ExporterMeaning>,
     consumer: ConsumerMeaning,
     /// Connection string without its password.
     database: String,
-}
-
-#[derive(Debug, Serialize)]
-struct BusMeaning {
-    brokers: String,
-    topics: Vec<String>,
-    partitions: u16,
-    replication: u16,
-    compression: String,
-    queue_mib: u32,
 }
 
 #[derive(Debug, Serialize)]
@@ -132,6 +124,7 @@ fn problems(error: &ConfigError) -> Vec<String> {
     }
 }
 
+/// Name in the configuration.
 fn kind_name(kind: ListenerKind) -> &'static str {
     match kind {
         ListenerKind::Syslog => "syslog",
@@ -141,20 +134,8 @@ fn kind_name(kind: ListenerKind) -> &'static str {
 }
 
 fn meaning(config: &Config) -> Meaning {
-    let bus = &config.bus;
-    let topics = ["syslog", "netflow", "radius", "dead-letter"];
     Meaning {
-        bus: BusMeaning {
-            brokers: bus.brokers.clone(),
-            topics: topics
-                .iter()
-                .map(|topic| format!("{}.{topic}", bus.topic_prefix))
-                .collect(),
-            partitions: bus.partitions,
-            replication: bus.replication,
-            compression: format!("{:?}", bus.compression).to_lowercase(),
-            queue_mib: bus.queue_mib,
-        },
+        bus: bus::Meaning::new(&config.bus),
         collector: config.collector.as_ref().map(|collector| CollectorMeaning {
             cores: collector.cores.clone(),
             listeners: collector
@@ -227,7 +208,7 @@ fn without_password(url: &str) -> String {
 
 /// What is right but perhaps not meant.
 fn warnings(config: &Config, path: &Path) -> Vec<String> {
-    let mut warnings = Vec::new();
+    let mut warnings = bus::warnings(config);
     let mut warn = |warning: String| warnings.push(warning);
 
     let consumer_cores = ("consumer.cores", config.consumer.cores.as_slice());
@@ -335,15 +316,8 @@ fn warnings(config: &Config, path: &Path) -> Vec<String> {
             path.display()
         ));
     }
-    for (name, key) in [
-        ("NATRAIL_KAFKA", "bus.brokers"),
-        ("NATRAIL_DATABASE_URL", "database.url"),
-    ] {
-        if std::env::var_os(name).is_some_and(|value| !value.is_empty()) {
-            warn(format!(
-                "{key} comes from the environment ({name}), not from the file"
-            ));
-        }
+    if std::env::var_os("NATRAIL_DATABASE_URL").is_some_and(|value| !value.is_empty()) {
+        warn("database.url comes from the environment (NATRAIL_DATABASE_URL), not from the file".into());
     }
     warnings
 }
@@ -372,18 +346,7 @@ fn print_meaning(out: &mut impl Write, meaning: &Meaning) -> std::io::Result<()>
         None => "none".into(),
     };
     let cores = |cores: &[usize]| cores.iter().map(usize::to_string).collect::<Vec<_>>().join(" ");
-    let bus = &meaning.bus;
-    writeln!(
-        out,
-        "bus        Kafka at {}, {} partitions, {} copies",
-        bus.brokers, bus.partitions, bus.replication
-    )?;
-    writeln!(out, "           topics {}", bus.topics.join(" "))?;
-    writeln!(
-        out,
-        "           frames {}, at most {} MiB unacknowledged",
-        bus.compression, bus.queue_mib
-    )?;
+    meaning.bus.print(out)?;
     if let Some(collector) = &meaning.collector {
         writeln!(
             out,

@@ -88,7 +88,7 @@ pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<ExitCode> {
 }
 
 /// Whether output failed since nobody reads it any more, which is no error (`natrail decode … | head`).
-fn reader_left(written: io::Result<()>) -> anyhow::Result<bool> {
+pub fn reader_left(written: io::Result<()>) -> anyhow::Result<bool> {
     match written {
         Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(true),
         written => written.map(|()| false).context("cannot write to standard output"),

@@ -2,6 +2,7 @@
 //!
 //! - [`check`]: is the configuration right, and what does it mean?
 //! - [`db`]: the database's schema and state, and its comparison with what was expected;
+//! - [`mod@log`]: what the frame log on this machine's disk holds;
 //! - [`mod@decode`]: what the decoders make of messages;
 //! - [`trace`]: who had this public address and port at this moment;
 //! - [`generate`]: the traffic of CGNs, for tests and measurements.
@@ -10,6 +11,7 @@ mod check;
 mod db;
 mod decode;
 mod generate;
+mod log;
 mod trace;
 
 use std::os::fd::AsRawFd;
@@ -35,6 +37,7 @@ struct Cli {
 enum Command {
     Check(check::Args),
     Db(db::Args),
+    Log(log::Args),
     Decode(decode::Args),
     Trace(trace::Args),
     Generate(generate::Args),
@@ -61,6 +64,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         Command::Check(args) => check::run(args, config),
         Command::Db(args) => db::run(args, config),
+        Command::Log(args) => log::run(args, config),
         Command::Decode(args) => decode::run(args, config),
         Command::Trace(args) => trace::run(args, config),
         Command::Generate(args) => generate::run(args),
@@ -68,7 +72,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
 }
 
 /// Whether nobody reads standard output any more, as with `natrail … | head -1`.
-fn reader_is_gone() -> bool {
+pub(crate) fn reader_is_gone() -> bool {
     let mut stdout = libc::pollfd {
         fd: std::io::stdout().as_raw_fd(),
         events: 0,

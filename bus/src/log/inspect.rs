@@ -1,9 +1,12 @@
 //! What a log holds, for the operator: reads beside the daemons, locks nothing, changes nothing.
 
 use std::io;
+use std::path::Path;
+use std::time::Duration;
 
 use super::cursor::{Cursor, Read};
 use super::directory::{Root, is_locked};
+use super::format::RECORDS_BEGIN;
 use super::index;
 use super::position::{self, Position};
 use super::segment::{OpenError, SegmentReader};
@@ -112,6 +115,38 @@ pub fn status(root: &Root, stream: Stream) -> io::Result<StreamStatus> {
     Ok(status)
 }
 
+/// What the file system has on which a log is, or will be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Space {
+    /// Octets that whoever is not root may still write.
+    pub free_bytes: u64,
+    /// tmpfs or ramfs: nothing of it outlives the machine's next start.
+    pub is_memory: bool,
+}
+
+/// Looks at the file system of an existing file or directory.
+pub fn space(path: &Path) -> io::Result<Space> {
+    // linux/magic.h.
+    const TMPFS_MAGIC: u64 = 0x0102_1994;
+    const RAMFS_MAGIC: u64 = 0x8584_58f6;
+    let found = rustix::fs::statfs(path)?;
+    // Of a width and sign that differ from machine to machine.
+    let kind = found.f_type as u64 & 0xffff_ffff;
+    Ok(Space {
+        free_bytes: (found.f_bavail as u64).saturating_mul(found.f_bsize as u64),
+        is_memory: kind == TMPFS_MAGIC || kind == RAMFS_MAGIC,
+    })
+}
+
+/// Whether this process may make files in an existing directory.
+pub fn may_write(directory: &Path) -> bool {
+    rustix::fs::access(
+        directory,
+        rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK,
+    )
+    .is_ok()
+}
+
 /// What reading a stream from begin to end found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Verified {
@@ -126,14 +161,30 @@ pub struct Verified {
     pub no_frames: Vec<i64>,
 }
 
+/// A record that is just being written is whole after a moment: this long, so often.
+const SETTLE: Duration = Duration::from_millis(20);
+const SETTLE_TRIES: u32 = 10;
+
+/// What comes next, of what is written at this moment. At [`Read::End`], octets that the cursor has not read
+/// ([`Cursor::unread_bytes`]) are no record that somebody is writing.
+pub fn read_settled(cursor: &mut Cursor) -> io::Result<Read> {
+    for _ in 0..SETTLE_TRIES {
+        cursor.look_around();
+        match cursor.read()? {
+            Read::End if cursor.unread_bytes() > 0 => std::thread::sleep(SETTLE),
+            read => return Ok(read),
+        }
+    }
+    cursor.read()
+}
+
 /// Reads a stream from its oldest record to its end. `progress` is told the number of records now and then.
 pub fn verify(root: &Root, stream: Stream, mut progress: impl FnMut(u64)) -> io::Result<Verified> {
     const TELL_EVERY: u64 = 256;
     let mut verified = Verified::default();
     let mut cursor = Cursor::new(root.stream(stream), -1);
     loop {
-        cursor.look_around();
-        match cursor.read()? {
+        match read_settled(&mut cursor)? {
             Read::Record(found) => {
                 verified.records += 1;
                 verified.datagrams += u64::from(found.header.datagrams);
@@ -155,11 +206,30 @@ pub fn verify(root: &Root, stream: Stream, mut progress: impl FnMut(u64)) -> io:
             // Dropped while it was read, or before.
             Read::Lost(..) => {}
             Read::End => {
-                verified.damaged_bytes = cursor.damaged_bytes() + cursor.unread_bytes();
+                verified.damaged_bytes =
+                    cursor.damaged_bytes() + cursor.unread_bytes() + unreadable_end(root, stream)?;
                 return Ok(verified);
             }
         }
     }
+}
+
+/// Octets of the last segment, if its header is damaged: a cursor waits before it for a header that never comes.
+fn unreadable_end(root: &Root, stream: Stream) -> io::Result<u64> {
+    let directory = root.stream(stream);
+    let Some(base) = directory.segments()?.last().copied() else {
+        return Ok(0);
+    };
+    let path = directory.segment(base);
+    Ok(match SegmentReader::open(&path) {
+        // A shorter one is just being made, or was when its writer ended: no record was ever in it.
+        Err(OpenError::Header) => {
+            let size = std::fs::metadata(&path).map_or(0, |file| file.len());
+            if size < RECORDS_BEGIN { 0 } else { size }
+        }
+        Err(OpenError::Io(error)) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+        _ => 0,
+    })
 }
 
 /// Offset of the first record written at or after a time (ns since 1970, UTC); the next one's if there is none.

@@ -92,8 +92,10 @@ fn make(root: &Root, partitions: u16) -> io::Result<String> {
 
 impl FrameReceiver for LogReceiver {
     fn poll(&mut self, timeout: Duration, handler: &mut dyn Handler) -> Result<(), BusError> {
-        if self.looked.is_none_or(|looked| looked.elapsed() >= LOOK) || self.events.members_changed() {
-            self.look(handler)?;
+        let due = self.looked.is_none_or(|looked| looked.elapsed() >= LOOK) || self.events.members_changed();
+        if due && self.look(handler)? {
+            // Whoever was told has to start them first.
+            return Ok(());
         }
         if self.deliver(handler)? {
             return Ok(());
@@ -174,8 +176,8 @@ impl LogReceiver {
         format!("log:{id}")
     }
 
-    /// Takes and gives back streams, so that all members have their share.
-    fn look(&mut self, handler: &mut dyn Handler) -> Result<(), BusError> {
+    /// Takes and gives back streams, so that all members have their share. True if any changed hands.
+    fn look(&mut self, handler: &mut dyn Handler) -> Result<bool, BusError> {
         self.looked = Some(Instant::now());
         for cursor in self.cursors.values_mut() {
             cursor.look_around();
@@ -190,7 +192,7 @@ impl LogReceiver {
                 )));
             }
             // Its writer makes it anew; what was read stays read.
-            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
             Err(error) => return Err(self.root.failure("read LOG", &error)),
         }
         let wanted = self
@@ -210,7 +212,7 @@ impl LogReceiver {
             }
         }
         if taken.is_empty() && self.owned.iter().all(keeps) {
-            return Ok(());
+            return Ok(false);
         }
         if !self.owned.is_empty() {
             let old = self.owned.iter().map(|owned| owned.stream).collect();
@@ -225,7 +227,7 @@ impl LogReceiver {
         handler.ownership(Ownership::Assigned(
             self.owned.iter().map(|owned| owned.stream).collect(),
         ));
-        Ok(())
+        Ok(true)
     }
 
     /// The streams that this member should have.

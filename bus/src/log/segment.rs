@@ -44,8 +44,9 @@ pub struct SegmentReader {
     inode: u64,
     header: SegmentHeader,
     seed: u32,
-    /// Octets of the file from `loaded_at` on.
+    /// Its first `loaded_bytes` octets are those of the file from `loaded_at` on.
     loaded: Vec<u8>,
+    loaded_bytes: usize,
     loaded_at: u64,
     /// Where the next record begins.
     at: u64,
@@ -70,6 +71,7 @@ impl SegmentReader {
             header,
             seed: header.seed(),
             loaded: Vec::new(),
+            loaded_bytes: 0,
             loaded_at: RECORDS_BEGIN,
             at: RECORDS_BEGIN,
             least: header.base,
@@ -181,7 +183,7 @@ impl SegmentReader {
             return Ok(None);
         }
         let begin = (self.at - self.loaded_at) as usize;
-        let Some(header) = self.acceptable(&self.loaded[begin..]) else {
+        let Some(header) = self.acceptable(&self.loaded[begin..self.loaded_bytes]) else {
             return Ok(None);
         };
         if !self.load(RECORD_HEADER_BYTES + header.payload_bytes)? {
@@ -206,24 +208,27 @@ impl SegmentReader {
     fn load(&mut self, need: usize) -> io::Result<bool> {
         let begin = self.at.checked_sub(self.loaded_at).map(|begin| begin as usize);
         match begin {
-            Some(begin) if begin + need <= self.loaded.len() => return Ok(true),
-            Some(begin) if begin <= self.loaded.len() => {
-                self.loaded.drain(..begin);
+            Some(begin) if begin + need <= self.loaded_bytes => return Ok(true),
+            Some(begin) if begin <= self.loaded_bytes => {
+                self.loaded.copy_within(begin..self.loaded_bytes, 0);
+                self.loaded_bytes -= begin;
             }
-            _ => self.loaded.clear(),
+            _ => self.loaded_bytes = 0,
         }
         self.loaded_at = self.at;
-        let have = self.loaded.len();
+        let have = self.loaded_bytes;
         let left = self.file.metadata()?.len().saturating_sub(self.at + have as u64);
-        let wanted = need.max(READ_BYTES).saturating_sub(have) as u64;
-        self.loaded.resize(have + left.min(wanted) as usize, 0);
-        let read = read_at(&self.file, &mut self.loaded[have..], self.at + have as u64)?;
-        self.loaded.truncate(have + read);
-        Ok(self.loaded.len() >= need)
+        let wanted = left.min(need.max(READ_BYTES).saturating_sub(have) as u64) as usize;
+        if self.loaded.len() < have + wanted {
+            self.loaded.resize(have + wanted, 0);
+        }
+        let place = &mut self.loaded[have..have + wanted];
+        self.loaded_bytes += read_at(&self.file, place, self.at + have as u64)?;
+        Ok(self.loaded_bytes >= need)
     }
 
     fn forget(&mut self) {
-        self.loaded.clear();
+        self.loaded_bytes = 0;
         self.loaded_at = self.at;
     }
 
