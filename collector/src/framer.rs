@@ -171,9 +171,8 @@ impl Framer {
     }
 
     fn buffer(&mut self) -> Option<Buffer> {
-        if self.spare.is_empty() {
-            self.exchange.take_back(&mut self.spare);
-        }
+        // Those that came back first: a buffer that was never used costs no memory yet.
+        self.exchange.take_back(&mut self.spare);
         self.spare.pop()
     }
 
