@@ -120,6 +120,12 @@ fn open_sender(root: Root, bus: &config::Bus, streams: &[Stream]) -> Result<LogS
                     shared.complain(&error.into());
                 }
             }
+            tracing::info!(
+                "frames go to the frame log {} ({} MiB are there, sync = {})",
+                shared.root.path().display(),
+                writer.bytes() >> 20,
+                shared.sync.name()
+            );
             shared.lock().writer = Some(writer);
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(in_use(&shared.root)),

@@ -65,6 +65,14 @@ pub fn connect_spill_sender(bus: &config::Bus, streams: &[Stream]) -> Result<Spi
         let mut state = shared.lock();
         state.producer = Some(producer);
         shared.open_disk(&mut state)?;
+        let waiting = state.writer.as_ref().map_or(0, |writer| {
+            state.lanes.iter().map(|lane| lane.waiting(writer)).sum::<u64>()
+        });
+        tracing::info!(
+            "frames go to Kafka at {}; what it does not take goes to the spill {} ({waiting} frames wait there)",
+            bus.brokers,
+            shared.root.path().display()
+        );
     }
     let for_thread = Arc::clone(&shared);
     let thread = std::thread::Builder::new()
