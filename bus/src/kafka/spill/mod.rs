@@ -116,6 +116,8 @@ struct State {
     producer: Option<ThreadedProducer<Context>>,
     /// librdkafka has declared the producer dead.
     is_dead: bool,
+    /// A dead producer is giving back its frames.
+    is_giving_back: bool,
     /// The end: frames that come now go to the disk.
     is_closed: bool,
     /// Nothing is given to Kafka from the disk.
@@ -152,6 +154,7 @@ impl Shared {
             state: Mutex::new(State {
                 producer: None,
                 is_dead: false,
+                is_giving_back: false,
                 is_closed: false,
                 is_paused: false,
                 writer: None,
@@ -333,6 +336,11 @@ impl Shared {
         let producer = {
             let mut state = self.lock();
             state.is_closed = true;
+            while state.is_giving_back {
+                drop(state);
+                std::thread::sleep(LOOK);
+                state = self.lock();
+            }
             state.producer.take()
         };
         if let Some(producer) = producer {
