@@ -3,6 +3,8 @@
 use std::fmt;
 use std::str::FromStr;
 
+use event::Kind::{self, Address, Block, Port, Session};
+
 /// How an exporter's messages are read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Profile {
@@ -15,17 +17,100 @@ pub enum Profile {
     JuniperSrx,
 }
 
-impl Profile {
-    /// All profiles.
-    pub const ALL: [Self; 3] = [Self::Auto, Self::Nfware, Self::JuniperSrx];
+/// How messages of a format travel.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Transport {
+    Syslog,
+}
 
-    /// Name in the configuration.
+/// What the knowledge of a format rests on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// Real lines or printed examples.
+    Verbatim,
+    /// The source code of the program that writes it.
+    EmitterSource,
+    /// The vendor's manual, without a complete example.
+    Documentation,
+    /// Public parsers that others run on real logs.
+    ParserDerived,
+}
+
+impl Evidence {
+    /// In words.
     pub const fn name(self) -> &'static str {
         match self {
-            Self::Auto => "auto",
-            Self::Nfware => "nfware",
-            Self::JuniperSrx => "juniper-srx",
+            Self::Verbatim => "verbatim",
+            Self::EmitterSource => "emitter source",
+            Self::Documentation => "vendor documentation",
+            Self::ParserDerived => "parser-derived",
         }
+    }
+}
+
+/// A row of the table.
+#[derive(Clone, Copy, Debug)]
+pub struct Format {
+    pub profile: Profile,
+    /// Name in the configuration.
+    pub name: &'static str,
+    /// Vendor and products.
+    pub vendor: &'static str,
+    pub transport: Transport,
+    /// The kinds of mapping that its messages report.
+    pub kinds: &'static [Kind],
+    /// The best evidence for its grammar; parts of it may rest on less (see its module).
+    pub evidence: Evidence,
+    /// Not yet confirmed by enough lines from the field.
+    pub beta: bool,
+    /// A line as on the wire, which yields an event.
+    pub sample: &'static str,
+}
+
+/// All formats, a row each. [`Profile::Auto`] is none.
+pub const FORMATS: [Format; 2] = [
+    Format {
+        profile: Profile::Nfware,
+        name: "nfware",
+        vendor: "NFWare vCGNAT",
+        transport: Transport::Syslog,
+        kinds: &[Session, Port, Block, Address],
+        evidence: Evidence::Verbatim,
+        beta: false,
+        sample: "A VRF 0 6 INT 10.0.0.1:57938 EXT 100.64.0.1:28475 DST 185.165.123.206:443 DIR OUT",
+    },
+    Format {
+        profile: Profile::JuniperSrx,
+        name: "juniper-srx",
+        vendor: "Juniper SRX, vSRX, MX-SPC3",
+        transport: Transport::Syslog,
+        kinds: &[Session, Block],
+        evidence: Evidence::Verbatim,
+        beta: false,
+        sample: "<14>Jul  1 17:00:10 bng2 RT_NAT: RT_SRC_NAT_PBA_ALLOC: Subscriber 100.64.12.9 used/maximum [1/4] blocks, allocates port block [5120-5375] from 198.51.100.40 in source pool CGN_A lsys_id: 0 epoch 0x6a45014a",
+    },
+];
+
+impl Profile {
+    /// All profiles: [`Profile::Auto`], then those of [`FORMATS`].
+    pub const ALL: [Self; FORMATS.len() + 1] = {
+        let mut all = [Self::Auto; FORMATS.len() + 1];
+        let mut index = 0;
+        while index < FORMATS.len() {
+            all[index + 1] = FORMATS[index].profile;
+            index += 1;
+        }
+        all
+    };
+
+    /// Its row; `None` for [`Profile::Auto`].
+    pub fn format(self) -> Option<&'static Format> {
+        FORMATS.iter().find(|format| format.profile == self)
+    }
+
+    /// Name in the configuration.
+    pub fn name(self) -> &'static str {
+        self.format().map_or("auto", |format| format.name)
     }
 }
 
@@ -46,5 +131,29 @@ impl FromStr for Profile {
                 let names: Vec<_> = Self::ALL.iter().map(|profile| profile.name()).collect();
                 format!("unknown profile {text:?}; known are {}", names.join(", "))
             })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Outcome;
+
+    #[test]
+    fn every_row_is_found_by_its_name_and_its_sample_is_an_event_of_its_kinds() {
+        for format in &FORMATS {
+            assert_eq!(format.name.parse(), Ok(format.profile));
+            for profile in [format.profile, Profile::Auto] {
+                let outcome = crate::syslog::decode(profile, format.sample.as_bytes(), |event| {
+                    assert!(format.kinds.contains(&event.kind), "{event:?}");
+                });
+                assert!(
+                    matches!(outcome, Ok(Outcome::Events(1..))),
+                    "{} as {profile}: {outcome:?}",
+                    format.name
+                );
+            }
+        }
+        assert!("no-such".parse::<Profile>().unwrap_err().contains("auto, nfware"));
     }
 }

@@ -6,17 +6,36 @@
 //! header ends is not asked: a TAG cannot be told from the first word of a text without TAG, and a parser that tries
 //! loses `A VRF 0 …`. The vendors' marks are looked for in the whole text instead ([`super::mark`]).
 
+use event::{Event, TimeSource};
+
 use crate::bytes::Cursor;
 use crate::time;
 
 /// UTF-8 byte order mark, which RFC 5424 section 6.4 puts before MSG.
 pub(crate) const BYTE_ORDER_MARK: [u8; 3] = *b"\xef\xbb\xbf";
 
+/// What the header of a message said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// Its absolute time in ns since 1970 (UTC).
+    pub time_ns: Option<i64>,
+}
+
+impl Header {
+    /// Gives `event` the header's time, if that is absolute.
+    #[inline]
+    pub(crate) fn stamp(&self, event: &mut Event<'_>) {
+        if self.time_ns.is_some() {
+            event.time_ns = self.time_ns;
+            event.time_source = TimeSource::DeviceHeader;
+        }
+    }
+}
+
 /// A message without its PRI, VERSION and TIMESTAMP.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Frame<'a> {
-    /// The header's absolute time in ns since 1970 (UTC).
-    pub time_ns: Option<i64>,
+    pub header: Header,
     /// The text that may hold a vendor's mark.
     pub text: &'a [u8],
 }
@@ -52,11 +71,16 @@ pub(crate) fn read(message: &[u8]) -> Frame<'_> {
         && let Some(time_ns) = time::rfc5424(stamp)
     {
         return Frame {
-            time_ns: Some(time_ns),
+            header: Header {
+                time_ns: Some(time_ns),
+            },
             text: cursor.rest(),
         };
     }
-    Frame { time_ns: None, text }
+    Frame {
+        header: Header::default(),
+        text,
+    }
 }
 
 /// Goes past `<PRI>`, 1 to 3 digits (RFC 5424 section 6.2.1), if there is one.
@@ -77,7 +101,7 @@ mod tests {
 
     fn read_text(message: &str) -> (Option<i64>, &str) {
         let frame = read(message.as_bytes());
-        (frame.time_ns, str::from_utf8(frame.text).unwrap())
+        (frame.header.time_ns, str::from_utf8(frame.text).unwrap())
     }
 
     #[test]

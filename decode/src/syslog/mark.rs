@@ -1,66 +1,38 @@
 //! Which vendor's text a message holds, and where it begins.
 //!
-//! The marks are looked for at every token of the text, in order, and the first one counts: what is quoted further
-//! on (a policy name, a user name) cannot pose as one.
+//! Every word of the text is looked at, in order, and the first mark counts: what is quoted further on (a policy name,
+//! a user name) cannot pose as one.
 
 use super::frame::BYTE_ORDER_MARK;
-use super::juniper_srx;
+use super::{juniper_srx, nfware};
 use crate::Profile;
 use crate::bytes::Cursor;
 
-/// The first mark of a known format.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum Mark<'a> {
-    /// NFWare: a letter and ` VRF `. Holds the text from the letter on.
-    Nfware(Cursor<'a>),
-    /// Junos: a tag such as `RT_FLOW_SESSION_CREATE`, without its colon, and the text behind it.
-    Junos { tag: &'a [u8], rest: Cursor<'a> },
-}
-
-/// Finds the first mark of the formats that `profile` admits.
+/// The format whose mark comes first in `text`, and the octet where that begins.
 #[inline]
-pub(crate) fn find(profile: Profile, text: &[u8]) -> Option<Mark<'_>> {
-    let (nfware, junos) = match profile {
-        Profile::Auto => (true, true),
-        Profile::Nfware => (true, false),
-        Profile::JuniperSrx => (false, true),
-    };
-    // The Junos program (APP-NAME or TAG) was seen: the next word, after a PROCID, is the message's tag.
-    let mut program = false;
-    let mut cursor = Cursor::new(text);
-    while !cursor.is_empty() {
-        while cursor.take(b" ") || cursor.take(&BYTE_ORDER_MARK) {}
-        if nfware && let [_, b' ', b'V', b'R', b'F', b' ', ..] = cursor.rest() {
-            return Some(Mark::Nfware(cursor));
-        }
-        let token = cursor.token();
-        if !junos {
-            continue;
-        }
-        if program && !matches!(token, [b'-' | b'0'..=b'9', ..]) {
-            return Some(Mark::Junos {
-                tag: juniper_srx::tag::name(token),
-                rest: cursor,
-            });
-        }
-        match token {
+pub(super) fn find(text: &[u8]) -> Option<(Profile, usize)> {
+    words(text).find_map(|rest| {
+        // What the marks begin with tells which format to ask: no two begin alike.
+        let (profile, claims) = match rest {
+            [_, b' ', b'V', b'R', b'F', b' ', ..] => (Profile::Nfware, nfware::claims(rest)),
             [b'R', b'T', b'_', ..]
             | [b'A', b'P', b'P', b'T', ..]
             | [b'A', b'A', b'M', b'W', ..]
-            | [b'S', b'E', b'C', ..] => {
-                let tag = juniper_srx::tag::name(token);
-                if juniper_srx::tag::is_program(tag) {
-                    program = true;
-                } else if juniper_srx::tag::is_junos(tag) {
-                    return Some(Mark::Junos { tag, rest: cursor });
-                }
-            }
-            _ => {}
-        }
-    }
-    // Cut off behind the program.
-    program.then_some(Mark::Junos {
-        tag: b"",
-        rest: cursor,
+            | [b'S', b'E', b'C', ..] => (Profile::JuniperSrx, juniper_srx::claims(rest)),
+            _ => return None,
+        };
+        claims.then_some((profile, text.len() - rest.len()))
+    })
+}
+
+/// What is left of `text` from each of its words on. Words are parted by blanks; a byte order mark is no part of one.
+#[inline]
+pub(super) fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut cursor = Cursor::new(text);
+    std::iter::from_fn(move || {
+        while cursor.take(b" ") || cursor.take(&BYTE_ORDER_MARK) {}
+        let rest = cursor.rest();
+        cursor.token();
+        (!rest.is_empty()).then_some(rest)
     })
 }

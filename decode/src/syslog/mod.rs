@@ -2,17 +2,17 @@
 //!
 //! - [`frame`]: padding, PRI, and the header's time;
 //! - [`mark`]: which vendor's text it is, and where it begins;
-//! - [`nfware`], [`juniper_srx`]: the vendors' grammars.
+//! - one module per vendor, each with the same two functions: `claims` says whether a text has the vendor's own marks
+//!   (cheap and strict: no line of another vendor has them), `decode` gives its events to a sink, all or none.
 
 mod frame;
 mod juniper_srx;
 mod mark;
 mod nfware;
 
-use event::{Event, TimeSource};
+use event::Event;
 
-use crate::{DecodeError, Ignored, Outcome, Profile};
-use mark::Mark;
+use crate::{DecodeError, Outcome, Profile};
 
 /// Longest message that is decoded, in octets. RFC 5424 section 6.1 asks for 2,048.
 pub const MAX_LINE_BYTES: usize = 8192;
@@ -28,27 +28,6 @@ pub fn decode(
     message: &[u8],
     mut sink: impl FnMut(&Event<'_>),
 ) -> Result<Outcome, DecodeError> {
-    match one(profile, message)? {
-        Found::Event(event) => {
-            sink(&event);
-            Ok(Outcome::Events(1))
-        }
-        Found::Ignored(why) => Ok(Outcome::Ignored(why)),
-    }
-}
-
-/// What a message of these vendors holds: never more than one event.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "lives on the stack for the length of one call"
-)]
-#[derive(Debug)]
-pub(crate) enum Found<'a> {
-    Event(Event<'a>),
-    Ignored(Ignored),
-}
-
-fn one(profile: Profile, message: &[u8]) -> Result<Found<'_>, DecodeError> {
     if message.len() > MAX_LINE_BYTES {
         return Err(DecodeError::TooLong);
     }
@@ -60,17 +39,14 @@ fn one(profile: Profile, message: &[u8]) -> Result<Found<'_>, DecodeError> {
         return Err(DecodeError::NotUtf8);
     }
     let frame = frame::read(message);
-    match mark::find(profile, frame.text) {
-        Some(Mark::Nfware(text)) => nfware::decode(text, frame.time_ns),
-        Some(Mark::Junos { tag, rest }) => juniper_srx::decode(tag, rest, frame.time_ns),
-        None => Err(DecodeError::UnknownFormat),
-    }
-}
-
-/// Gives `event` the header's time, if that is absolute.
-fn stamp(event: &mut Event<'_>, header_ns: Option<i64>) {
-    if header_ns.is_some() {
-        event.time_ns = header_ns;
-        event.time_source = TimeSource::DeviceHeader;
+    let (profile, at) = match profile {
+        Profile::Auto => mark::find(frame.text).ok_or(DecodeError::UnknownFormat)?,
+        profile => (profile, 0),
+    };
+    let (text, header) = (&frame.text[at..], &frame.header);
+    match profile {
+        Profile::Auto => Err(DecodeError::UnknownFormat),
+        Profile::Nfware => nfware::decode(text, header, &mut sink),
+        Profile::JuniperSrx => juniper_srx::decode(text, header, &mut sink),
     }
 }

@@ -15,15 +15,38 @@ use std::net::IpAddr;
 
 use event::{Action, Event, Kind, Text};
 
-use super::{Found, stamp};
+use super::frame::Header;
+use super::mark;
 use crate::bytes::Cursor;
-use crate::{DecodeError, address};
+use crate::{DecodeError, Outcome, address};
 
 /// Longest VRF name, in characters.
 const VRF_CHARS_MAX: usize = 64;
 
-/// Decodes a text that begins with a letter and ` VRF `, and must end with the event.
-pub(crate) fn decode(mut text: Cursor<'_>, header_ns: Option<i64>) -> Result<Found<'_>, DecodeError> {
+pub(super) fn claims(text: &[u8]) -> bool {
+    find(text).is_some()
+}
+
+/// Decodes the first word that is a letter before ` VRF `, and what follows: the text must end with the event.
+pub(super) fn decode(
+    text: &[u8],
+    header: &Header,
+    sink: &mut impl FnMut(&Event<'_>),
+) -> Result<Outcome, DecodeError> {
+    let event = event(find(text).ok_or(DecodeError::UnknownFormat)?, header)?;
+    sink(&event);
+    Ok(Outcome::Events(1))
+}
+
+/// The text from its mark on.
+#[inline]
+fn find(text: &[u8]) -> Option<Cursor<'_>> {
+    mark::words(text)
+        .find(|rest| matches!(rest, [_, b' ', b'V', b'R', b'F', b' ', ..]))
+        .map(Cursor::new)
+}
+
+fn event<'a>(mut text: Cursor<'a>, header: &Header) -> Result<Event<'a>, DecodeError> {
     // An unknown letter is never "created".
     let action = match text.peek() {
         Some(b'A') => Action::Created,
@@ -52,7 +75,7 @@ pub(crate) fn decode(mut text: Cursor<'_>, header_ns: Option<i64>) -> Result<Fou
     let mut event = Event::new(Kind::Session, action, src_ip, Some(x_ip));
     event.protocol = protocol;
     event.vrf = Some(vrf);
-    stamp(&mut event, header_ns);
+    header.stamp(&mut event);
     if src_port.is_none() {
         event.kind = match x_port {
             None if protocol.is_none() => Kind::Address,
@@ -96,7 +119,7 @@ pub(crate) fn decode(mut text: Cursor<'_>, header_ns: Option<i64>) -> Result<Fou
         }
     }
     if text.is_empty() {
-        Ok(Found::Event(event))
+        Ok(event)
     } else {
         Err(DecodeError::Malformed)
     }

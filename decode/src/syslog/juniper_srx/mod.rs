@@ -6,25 +6,52 @@
 
 mod quotes;
 mod structured;
-pub(super) mod tag;
+mod tag;
 mod text;
 
 use std::net::IpAddr;
 
 use event::{Action, Event, Kind, Text, TimeSource};
 
-use super::{Found, stamp};
+use super::frame::Header;
 use crate::bytes::{Cursor, hexadecimal};
 use crate::time::{NS_PER_S, seconds};
-use crate::{DecodeError, Ignored};
+use crate::{DecodeError, Ignored, Outcome};
 use tag::Tag;
 
+pub(super) fn claims(text: &[u8]) -> bool {
+    tag::find(text).is_some()
+}
+
+/// Decodes the message behind the first tag of the text.
+pub(super) fn decode(
+    text: &[u8],
+    header: &Header,
+    sink: &mut impl FnMut(&Event<'_>),
+) -> Result<Outcome, DecodeError> {
+    let (tag, rest) = tag::find(text).ok_or(DecodeError::UnknownFormat)?;
+    match message(tag, rest, header.time_ns)? {
+        Found::Event(event) => {
+            sink(&event);
+            Ok(Outcome::Events(1))
+        }
+        Found::Ignored(why) => Ok(Outcome::Ignored(why)),
+    }
+}
+
+/// What a message holds: never more than one event.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "lives on the stack for the length of one call"
+)]
+#[derive(Debug)]
+enum Found<'a> {
+    Event(Event<'a>),
+    Ignored(Ignored),
+}
+
 /// Decodes the message `tag`; `rest` is what stands behind it.
-pub(crate) fn decode<'a>(
-    tag: &[u8],
-    mut rest: Cursor<'a>,
-    header_ns: Option<i64>,
-) -> Result<Found<'a>, DecodeError> {
+fn message<'a>(tag: &[u8], mut rest: Cursor<'a>, header_ns: Option<i64>) -> Result<Found<'a>, DecodeError> {
     let tag = match Tag::of(tag)? {
         _ if rest.is_empty() => return Err(DecodeError::Truncated),
         Tag::Alarm => return Ok(Found::Ignored(Ignored::ResourceAlarm)),
@@ -73,7 +100,7 @@ impl<'a> Session<'a> {
         event.x_port = Some(outside.1);
         (event.dst_ip, event.dst_port) = (Some(remote.0), Some(remote.1));
         event.subscriber = self.username;
-        stamp(&mut event, header_ns);
+        Header { time_ns: header_ns }.stamp(&mut event);
         if let (Some(end_ns), Some(elapsed_s @ 1..)) = (header_ns, self.elapsed_s) {
             let begin_ns = seconds(elapsed_s).and_then(|elapsed_ns| end_ns.checked_sub(elapsed_ns));
             event.mapping_start_ns = Some(begin_ns.ok_or(DecodeError::BadTime)?);
@@ -100,7 +127,7 @@ impl Block {
         }
         let mut event = Event::new(Kind::Block, self.action, self.inside, Some(self.outside));
         (event.start_port, event.end_port) = (Some(start), Some(end));
-        stamp(&mut event, header_ns);
+        Header { time_ns: header_ns }.stamp(&mut event);
         if self.action == Action::Updated {
             // In an INTERIM the epoch is still that of the allocation.
             event.mapping_start_ns = self.epoch_ns.filter(|_| self.epoch_ns != header_ns);

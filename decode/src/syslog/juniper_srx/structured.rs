@@ -6,9 +6,8 @@ use event::Action;
 use wide::u8x16;
 
 use super::quotes::Quotes;
-use super::{Block, Session, Tag, block_action, epoch_ns, session_action, username, whole_seconds};
+use super::{Block, Found, Session, Tag, block_action, epoch_ns, session_action, username, whole_seconds};
 use crate::bytes::Cursor;
-use crate::syslog::Found;
 use crate::{DecodeError, address};
 
 /// Longest PARAM-NAME (RFC 5424 section 6.3.3) that is looked at in one go.

@@ -1,10 +1,12 @@
 //! The messages of Junos security services.
 
 use crate::DecodeError;
+use crate::bytes::Cursor;
+use crate::syslog::mark;
 
 /// What a message is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tag {
+pub(super) enum Tag {
     SessionCreate,
     SessionClose,
     BlockAlloc,
@@ -26,7 +28,7 @@ const EVENTS: [(&[u8], Tag); 5] = [
 
 impl Tag {
     /// Classifies a tag. A relative of an event's tag that is not known is an error: it may be a mapping.
-    pub(crate) fn of(name: &[u8]) -> Result<Self, DecodeError> {
+    pub(super) fn of(name: &[u8]) -> Result<Self, DecodeError> {
         for (event, tag) in EVENTS {
             if let Some(suffix) = name.strip_prefix(event) {
                 // Logical system, MX-SPC3.
@@ -48,13 +50,38 @@ impl Tag {
     }
 }
 
-/// A word without the colon that ends it in running text.
-pub(crate) fn name(word: &[u8]) -> &[u8] {
-    word.strip_suffix(b":").unwrap_or(word)
+/// The first tag of a text, without its colon, and what stands behind it.
+#[inline]
+pub(super) fn find(text: &[u8]) -> Option<(&[u8], Cursor<'_>)> {
+    // The Junos program (APP-NAME or TAG) was seen: the next word, after a PROCID, is the message's tag.
+    let mut program = false;
+    for rest in mark::words(text) {
+        let mut rest = Cursor::new(rest);
+        let word = rest.token();
+        let tag = word.strip_suffix(b":").unwrap_or(word);
+        if program && !matches!(word, [b'-' | b'0'..=b'9', ..]) {
+            return Some((tag, rest));
+        }
+        match word {
+            [b'R', b'T', b'_', ..]
+            | [b'A', b'P', b'P', b'T', ..]
+            | [b'A', b'A', b'M', b'W', ..]
+            | [b'S', b'E', b'C', ..] => {
+                if is_program(tag) {
+                    program = true;
+                } else if is_junos(tag) {
+                    return Some((tag, rest));
+                }
+            }
+            _ => {}
+        }
+    }
+    // Cut off behind the program.
+    program.then_some((b"", Cursor::new(b"")))
 }
 
 /// Whether a word is the program (APP-NAME, TAG) whose messages these are.
-pub(crate) fn is_program(word: &[u8]) -> bool {
+fn is_program(word: &[u8]) -> bool {
     // RFC 3164 may give the program a process id.
     let word = word.split(|&byte| byte == b'[').next().unwrap_or(word);
     matches!(
@@ -64,7 +91,7 @@ pub(crate) fn is_program(word: &[u8]) -> bool {
 }
 
 /// Whether a word is a tag, even without a program before it.
-pub(crate) fn is_junos(word: &[u8]) -> bool {
+fn is_junos(word: &[u8]) -> bool {
     const BEGINS: [&[u8]; 6] = [
         b"RT_FLOW_",
         b"RT_SRC_NAT_",

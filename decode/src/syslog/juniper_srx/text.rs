@@ -10,10 +10,9 @@
 
 use event::Text;
 
-use super::{Block, End, Session, Tag, block_action, epoch_ns, session_action, username, whole_port};
+use super::{Block, End, Found, Session, Tag, block_action, epoch_ns, session_action, username, whole_port};
 use super::{whole_protocol, whole_seconds};
 use crate::bytes::Cursor;
-use crate::syslog::Found;
 use crate::{DecodeError, address};
 
 /// Hexadecimal digits of a time after 1978: fewer are what is left of one.
