@@ -1,5 +1,7 @@
 //! A cursor over the bytes of a message, and decimal numbers.
 
+use wide::u8x16;
+
 use crate::DecodeError;
 
 /// `0x01` in every octet.
@@ -177,6 +179,47 @@ pub(crate) fn blank(bytes: &[u8]) -> usize {
     8 * words.len() + tail.iter().position(|&byte| byte == b' ').unwrap_or(tail.len())
 }
 
+/// Where the first octet of `bytes` is that is one of `wanted`; the length if there is none.
+///
+/// By 16 octets at once: the lengths of words, keys and values vary, and a branch for each octet would be guessed wrong
+/// once for each of them.
+#[inline]
+pub(crate) fn first_of<const N: usize>(bytes: &[u8], wanted: [u8; N]) -> usize {
+    let found = |chunk: &[u8; 16]| {
+        let octets = u8x16::new(*chunk);
+        wanted.iter().fold(0, |bits, &octet| {
+            bits | octets.simd_eq(u8x16::splat(octet)).to_bitmask() & 0xffff
+        })
+    };
+    let (chunks, tail) = bytes.as_chunks::<16>();
+    for (index, chunk) in chunks.iter().enumerate() {
+        let bits = found(chunk);
+        if bits != 0 {
+            return 16 * index + bits.trailing_zeros() as usize;
+        }
+    }
+    let place = tail.iter().position(|octet| wanted.contains(octet));
+    16 * chunks.len() + place.unwrap_or(tail.len())
+}
+
+/// Where `wanted` begins in `bytes` for the first time.
+#[inline]
+pub(crate) fn find<const N: usize>(bytes: &[u8], wanted: &[u8; N]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        let rest = bytes.get(at..)?;
+        at += first_of(rest, [wanted[0]]);
+        let rest = bytes.get(at..)?;
+        if rest.starts_with(wanted) {
+            return Some(at);
+        }
+        if rest.is_empty() {
+            return None;
+        }
+        at += 1;
+    }
+}
+
 /// Reads all of `bytes` as a hexadecimal number of 1 to 16 digits.
 pub(crate) fn hexadecimal(bytes: &[u8]) -> Option<u64> {
     if bytes.is_empty() || bytes.len() > 16 {
@@ -210,6 +253,13 @@ mod tests {
         fn blank_is_the_first(bytes: Vec<u8>) {
             let first = bytes.iter().position(|&byte| byte == b' ');
             prop_assert_eq!(blank(&bytes), first.unwrap_or(bytes.len()));
+        }
+
+        #[test]
+        fn first_of_is_the_first(text in "[a-f]{0,70}") {
+            let expected = text.bytes().position(|byte| byte == b'e' || byte == b'f');
+            prop_assert_eq!(first_of(text.as_bytes(), [b'f', b'e']), expected.unwrap_or(text.len()));
+            prop_assert_eq!(find(text.as_bytes(), b"abc"), text.find("abc"));
         }
 
         #[test]

@@ -15,6 +15,8 @@ pub enum Profile {
     Nfware,
     /// Juniper SRX, vSRX and MX-SPC3.
     JuniperSrx,
+    /// F5 BIG-IP CGNAT.
+    F5BigIp,
 }
 
 /// How messages of a format travel.
@@ -68,7 +70,7 @@ pub struct Format {
 }
 
 /// All formats, a row each. [`Profile::Auto`] is none.
-pub const FORMATS: [Format; 2] = [
+pub const FORMATS: [Format; 3] = [
     Format {
         profile: Profile::Nfware,
         name: "nfware",
@@ -88,6 +90,16 @@ pub const FORMATS: [Format; 2] = [
         evidence: Evidence::Verbatim,
         beta: false,
         sample: "<14>Jul  1 17:00:10 bng2 RT_NAT: RT_SRC_NAT_PBA_ALLOC: Subscriber 100.64.12.9 used/maximum [1/4] blocks, allocates port block [5120-5375] from 198.51.100.40 in source pool CGN_A lsys_id: 0 epoch 0x6a45014a",
+    },
+    Format {
+        profile: Profile::F5BigIp,
+        name: "f5-bigip",
+        vendor: "F5 BIG-IP CGNAT",
+        transport: Transport::Syslog,
+        kinds: &[Session, Port, Block],
+        evidence: Evidence::Verbatim,
+        beta: false,
+        sample: "ip_protocol=\"TCP\",lsn_event=\"LSN_DELETE\",start=\"1562105093001\",cli=\"192.168.0.0:53954\",nat=\"10.0.0.1:47501\",duration=\"5809\",pem_subscriber_id=\"No-lookup\"",
     },
 ];
 

@@ -4,25 +4,50 @@
 //! a user name) cannot pose as one.
 
 use super::frame::BYTE_ORDER_MARK;
-use super::{juniper_srx, nfware};
+use super::{f5_bigip, juniper_srx, nfware};
 use crate::Profile;
 use crate::bytes::Cursor;
 
-/// The format whose mark comes first in `text`, and the octet where that begins.
+/// The format whose mark comes first in `text`, and the octet from which on its decoder wants the text.
 #[inline]
 pub(super) fn find(text: &[u8]) -> Option<(Profile, usize)> {
-    words(text).find_map(|rest| {
+    let first = words(text).find_map(|rest| {
         // What the marks begin with tells which format to ask: no two begin alike.
-        let (profile, claims) = match rest {
-            [_, b' ', b'V', b'R', b'F', b' ', ..] => (Profile::Nfware, nfware::claims(rest)),
+        let (profile, from) = match rest {
+            [_, b' ', b'V', b'R', b'F', b' ', ..] => (Profile::Nfware, rest),
             [b'R', b'T', b'_', ..]
             | [b'A', b'P', b'P', b'T', ..]
             | [b'A', b'A', b'M', b'W', ..]
-            | [b'S', b'E', b'C', ..] => (Profile::JuniperSrx, juniper_srx::claims(rest)),
+            | [b'S', b'E', b'C', ..] => (Profile::JuniperSrx, rest),
+            // In pairs of keys and values the mark may be anywhere.
+            [b'L', b'S', b'N', b'_', ..]
+            | [b'l', b's', b'n', b'_', ..]
+            | [b'i', b'p', b'_', b'p', ..]
+            | [b'{', ..] => (Profile::F5BigIp, text),
             _ => return None,
         };
-        claims.then_some((profile, text.len() - rest.len()))
-    })
+        claims(profile, from).then_some((profile, text.len() - from.len()))
+    });
+    first.or_else(|| unusual(text))
+}
+
+/// Whether the format's own marks are in `text`.
+#[inline]
+fn claims(profile: Profile, text: &[u8]) -> bool {
+    match profile {
+        Profile::Auto => false,
+        Profile::Nfware => nfware::claims(text),
+        Profile::JuniperSrx => juniper_srx::claims(text),
+        Profile::F5BigIp => f5_bigip::claims(text),
+    }
+}
+
+/// The format that claims a text in which no word begins as a mark usually does: keys in another order, or something
+/// glued to the mark.
+#[cold]
+fn unusual(text: &[u8]) -> Option<(Profile, usize)> {
+    let mut others = [Profile::F5BigIp].into_iter();
+    Some((others.find(|&profile| claims(profile, text))?, 0))
 }
 
 /// What is left of `text` from each of its words on. Words are parted by blanks; a byte order mark is no part of one.

@@ -2,13 +2,18 @@
 //!
 //! - [`frame`]: padding, PRI, and the header's time;
 //! - [`mark`]: which vendor's text it is, and where it begins;
+//! - [`pairs`], [`json`], [`session`]: what several vendors' texts have in common;
 //! - one module per vendor, each with the same two functions: `claims` says whether a text has the vendor's own marks
 //!   (cheap and strict: no line of another vendor has them), `decode` gives its events to a sink, all or none.
 
+mod f5_bigip;
 mod frame;
+mod json;
 mod juniper_srx;
 mod mark;
 mod nfware;
+mod pairs;
+mod session;
 
 use event::Event;
 
@@ -47,6 +52,7 @@ pub fn decode(
     match profile {
         Profile::Auto => Err(DecodeError::UnknownFormat),
         Profile::Nfware => nfware::decode(text, header, &mut sink),
+        Profile::F5BigIp => f5_bigip::decode(text, header, &mut sink),
         Profile::JuniperSrx => juniper_srx::decode(text, header, &mut sink),
     }
 }

@@ -14,6 +14,7 @@ use std::net::IpAddr;
 use event::{Action, Event, Kind, Text, TimeSource};
 
 use super::frame::Header;
+use super::session;
 use crate::bytes::{Cursor, hexadecimal};
 use crate::time::{NS_PER_S, seconds};
 use crate::{DecodeError, Ignored, Outcome};
@@ -67,18 +68,10 @@ fn message<'a>(tag: &[u8], mut rest: Cursor<'a>, header_ns: Option<i64>) -> Resu
     text::decode(tag, rest, header_ns)
 }
 
-/// One end of a session.
-type End = (IpAddr, u16);
-
-/// A session as the device sees it: both ends, before and after translation.
+/// What a message of a session says.
 #[derive(Debug)]
 struct Session<'a> {
-    action: Action,
-    protocol: u8,
-    source: End,
-    destination: End,
-    nat_source: End,
-    nat_destination: End,
+    ends: session::Session,
     username: Option<Text<'a>>,
     /// Seconds from begin to close.
     elapsed_s: Option<i64>,
@@ -86,19 +79,9 @@ struct Session<'a> {
 
 impl<'a> Session<'a> {
     fn found(self, header_ns: Option<i64>) -> Result<Found<'a>, DecodeError> {
-        // Destination NAT alone (port forwarding): the translated destination is the inside.
-        let (inside, outside, remote) = if self.nat_source != self.source {
-            (self.source, self.nat_source, self.nat_destination)
-        } else if self.nat_destination != self.destination {
-            (self.nat_destination, self.destination, self.source)
-        } else {
+        let Some(mut event) = self.ends.event() else {
             return Ok(Found::Ignored(Ignored::NotTranslated));
         };
-        let mut event = Event::new(Kind::Session, self.action, inside.0, Some(outside.0));
-        event.protocol = Some(self.protocol);
-        event.src_port = Some(inside.1);
-        event.x_port = Some(outside.1);
-        (event.dst_ip, event.dst_port) = (Some(remote.0), Some(remote.1));
         event.subscriber = self.username;
         Header { time_ns: header_ns }.stamp(&mut event);
         if let (Some(end_ns), Some(elapsed_s @ 1..)) = (header_ns, self.elapsed_s) {
@@ -163,22 +146,6 @@ fn epoch_ns(text: &[u8]) -> Result<i64, DecodeError> {
     let s = hexadecimal(text).and_then(|s| i64::try_from(s).ok());
     s.and_then(|s| s.checked_mul(NS_PER_S))
         .ok_or(DecodeError::BadTime)
-}
-
-/// A user name, perhaps with RFC 5424 escapes; `N/A` is none.
-fn username(raw: &[u8]) -> Result<Option<Text<'_>>, DecodeError> {
-    if matches!(raw, b"N/A" | b"") {
-        return Ok(None);
-    }
-    let text = str::from_utf8(raw).map_err(|_| DecodeError::NotUtf8)?;
-    if raw.contains(&0) {
-        return Err(DecodeError::Malformed);
-    }
-    Ok(Some(if raw.contains(&b'\\') {
-        Text::escaped(text)
-    } else {
-        Text::plain(text)
-    }))
 }
 
 /// Reads all of `text` as a port.

@@ -1,14 +1,14 @@
 //! Structured data (RFC 5424 section 6.3), read by key: releases differ in order and number of the parameters.
 
-use std::net::IpAddr;
-
 use event::Action;
 use wide::u8x16;
 
+use super::super::session;
 use super::quotes::Quotes;
-use super::{Block, Found, Session, Tag, block_action, epoch_ns, session_action, username, whole_seconds};
+use super::{Block, Found, Session, Tag, block_action, epoch_ns, session_action, whole_seconds};
+use crate::DecodeError;
 use crate::bytes::Cursor;
-use crate::{DecodeError, address};
+use crate::value::Value;
 
 /// Longest PARAM-NAME (RFC 5424 section 6.3.3) that is looked at in one go.
 const NAME_BYTES_MAX: usize = 32;
@@ -43,91 +43,34 @@ pub(super) fn decode(tag: Tag, rest: Cursor<'_>, header_ns: Option<i64>) -> Resu
 fn session<'a>(fields: &SessionFields<'a>, action: Action, close: bool) -> Result<Session<'a>, DecodeError> {
     let end = |ip: Value<'_>, port: Value<'_>| Ok((ip.required()?.address()?, port.required()?.port()?));
     let destination = end(fields.destination_address, fields.destination_port)?;
+    let absent = |value: Value<'_>| value.is_absent() || value.text() == b"N/A";
     let (nat_ip, nat_port) = (fields.nat_destination_address, fields.nat_destination_port);
     // Most destinations are not translated: comparing texts spares reading the same numbers again.
     let same = nat_ip.text() == fields.destination_address.text()
         && nat_port.text() == fields.destination_port.text();
-    let nat_destination = if same || nat_ip.is_absent() && nat_port.is_absent() {
+    let nat_destination = if same || absent(nat_ip) && absent(nat_port) {
         destination
     } else {
         end(nat_ip, nat_port)?
     };
     let elapsed = fields.elapsed_time.text();
-    Ok(Session {
+    let ends = session::Session {
         action,
         protocol: fields.protocol_id.required()?.protocol()?,
         source: end(fields.source_address, fields.source_port)?,
         destination,
         nat_source: end(fields.nat_source_address, fields.nat_source_port)?,
         nat_destination,
-        username: username(fields.username.text())?,
+    };
+    Ok(Session {
+        ends,
+        username: fields.username.escaped_name()?,
         elapsed_s: if close && !matches!(elapsed, b"" | b"N/A") {
             Some(whole_seconds(elapsed)?)
         } else {
             None
         },
     })
-}
-
-/// The value of a parameter, without its quotes.
-///
-/// It knows what stands behind it, too, so that numbers and addresses can be read by whole words.
-#[derive(Clone, Copy, Default)]
-struct Value<'a> {
-    /// From the value's begin to the end of the message; empty if the parameter is absent.
-    tail: &'a [u8],
-    length: usize,
-}
-
-impl<'a> Value<'a> {
-    fn is_absent(self) -> bool {
-        self.tail.is_empty()
-    }
-
-    fn text(self) -> &'a [u8] {
-        self.tail.get(..self.length).unwrap_or_default()
-    }
-
-    fn required(self) -> Result<Self, DecodeError> {
-        if self.is_absent() {
-            Err(DecodeError::MissingField)
-        } else {
-            Ok(self)
-        }
-    }
-
-    #[inline]
-    fn address(self) -> Result<IpAddr, DecodeError> {
-        match address::ipv4(self.tail) {
-            Some((ip, length)) if length == self.length => address::specified(ip.into()),
-            _ => address::ipv6(self.text()),
-        }
-    }
-
-    #[inline]
-    fn port(self) -> Result<u16, DecodeError> {
-        let mut cursor = Cursor::new(self.tail);
-        let port = cursor.port();
-        port.ok()
-            .filter(|_| self.is_read(cursor))
-            .ok_or(DecodeError::BadPort)
-    }
-
-    #[inline]
-    fn protocol(self) -> Result<u8, DecodeError> {
-        let mut cursor = Cursor::new(self.tail);
-        let protocol = cursor.protocol();
-        protocol
-            .ok()
-            .filter(|_| self.is_read(cursor))
-            .ok_or(DecodeError::BadProtocol)
-    }
-
-    /// Whether the cursor went to the value's end and no further.
-    #[inline]
-    fn is_read(self, cursor: Cursor<'_>) -> bool {
-        self.tail.len() - cursor.rest().len() == self.length
-    }
 }
 
 /// The parameters that an event needs.
@@ -224,10 +167,7 @@ fn read<'a>(text: &'a [u8], fields: &mut impl Fields<'a>) -> Result<(), DecodeEr
             if !slot.is_absent() {
                 return Err(DecodeError::Malformed);
             }
-            *slot = Value {
-                tail,
-                length: close - open - 1,
-            };
+            *slot = Value::new(tail, close - open - 1);
         } else if !is_name(&text[at..], key.len()) {
             return Err(DecodeError::Malformed);
         }

@@ -10,9 +10,12 @@
 
 use event::Text;
 
-use super::{Block, End, Found, Session, Tag, block_action, epoch_ns, session_action, username, whole_port};
+use super::super::session;
+use super::{Block, Found, Session, Tag, block_action, epoch_ns, session_action, whole_port};
 use super::{whole_protocol, whole_seconds};
 use crate::bytes::Cursor;
+use crate::endpoint::End;
+use crate::value::Value;
 use crate::{DecodeError, address};
 
 /// Hexadecimal digits of a time after 1978: fewer are what is left of one.
@@ -62,13 +65,16 @@ fn session(tag: Tag, mut text: Cursor<'_>) -> Result<Session<'_>, DecodeError> {
     let counted = [behind[4], behind[5]]
         .iter()
         .all(|counter| counter.ends_with(b")"));
-    Ok(Session {
+    let ends = session::Session {
         action: session_action(tag).ok_or(DecodeError::UnknownFormat)?,
         protocol,
         source,
         destination,
         nat_source,
         nat_destination,
+    };
+    Ok(Session {
+        ends,
         username: user_of(user)?,
         elapsed_s: elapsed
             .filter(|_| counted)
@@ -103,18 +109,13 @@ fn end(text: &[u8]) -> Result<End, DecodeError> {
     Ok((address::whole(&text[..slash])?, whole_port(&text[slash + 1..])?))
 }
 
-/// The user of `USER(ROLES)`.
+/// The user of `USER(ROLES)`. Running text has no escapes: a backslash is part of the name, as in `DOMAIN\user`.
 fn user_of(word: &[u8]) -> Result<Option<Text<'_>>, DecodeError> {
     let open = word
         .iter()
         .position(|&byte| byte == b'(')
         .filter(|_| word.ends_with(b")"));
-    // Running text has no escapes: a backslash is part of the name, as in `DOMAIN\user`.
-    let user = username(&word[..open.unwrap_or(0)])?;
-    Ok(user
-        .and(open)
-        .and_then(|open| str::from_utf8(&word[..open]).ok())
-        .map(Text::plain))
+    Value::new(word, open.unwrap_or(0)).name()
 }
 
 fn block(tag: Tag, mut text: Cursor<'_>) -> Result<Block, DecodeError> {

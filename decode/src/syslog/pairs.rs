@@ -1,0 +1,178 @@
+//! Texts of `key=value` pairs.
+
+use super::frame::BYTE_ORDER_MARK;
+use crate::DecodeError;
+use crate::bytes::first_of;
+use crate::value::Value;
+
+/// The text from its first pair on, or from the first word on that `is_mark` knows, past the words of a header and past
+/// the structured data (`[id key="value"]`) that RFC 5424 puts before the message.
+#[inline]
+pub(super) fn begin(mut text: &[u8], is_mark: impl Fn(&[u8]) -> bool) -> Option<&[u8]> {
+    loop {
+        text = match text {
+            [] => return None,
+            [b' ', rest @ ..] => rest,
+            _ if is_mark(text) => return Some(text),
+            [b'[', ..] => behind_element(text)?,
+            _ if text.starts_with(&BYTE_ORDER_MARK) => &text[BYTE_ORDER_MARK.len()..],
+            _ => match first_of(text, *b"= \"") {
+                word if text.get(word) == Some(&b'=') && word != 0 => return Some(text),
+                word if text.get(word) == Some(&b' ') => &text[word..],
+                _ => return None,
+            },
+        }
+    }
+}
+
+/// What stands behind the element that `text` begins with, or behind its first word if that is no element.
+fn behind_element(text: &[u8]) -> Option<&[u8]> {
+    let mut at = 1;
+    loop {
+        at += first_of(text.get(at..)?, [b']', b'"']);
+        match text.get(at)? {
+            b']' => return text.get(at + 1..),
+            _ => at += closing(text.get(at + 1..)?)? + 2,
+        }
+    }
+}
+
+/// Gives each pair to `each`, until that fails.
+///
+/// Pairs are parted by blanks or by `separator`. A value is bare, or in quotes, and then may contain anything: a
+/// backslash takes the meaning from a quote or a backslash, and stays in the value. [`DecodeError::Truncated`] if the
+/// text ends inside of a pair, as far as one can see: a bare value has no end mark.
+#[inline]
+pub(super) fn read<'a>(
+    text: &'a [u8],
+    separator: u8,
+    mut each: impl FnMut(&'a [u8], Value<'a>) -> Result<(), DecodeError>,
+) -> Result<(), DecodeError> {
+    let mut rest = text;
+    loop {
+        while let [octet, behind @ ..] = rest
+            && (*octet == b' ' || *octet == separator)
+        {
+            rest = behind;
+        }
+        if rest.is_empty() {
+            return Ok(());
+        }
+        let length = first_of(rest, [b'=', b' ', b'"']);
+        let (key, tail) = match rest.split_at(length) {
+            (b"", _) => return Err(DecodeError::Malformed),
+            (key, [b'=', tail @ ..]) => (key, tail),
+            (_, []) => return Err(DecodeError::Truncated),
+            _ => return Err(DecodeError::Malformed),
+        };
+        rest = if let [b'"', quoted @ ..] = tail {
+            let end = closing(quoted).ok_or(DecodeError::Truncated)?;
+            each(key, Value::new(quoted, end))?;
+            let behind = &quoted[end + 1..];
+            if !matches!(behind, [] | [b' ', ..]) && behind[0] != separator {
+                return Err(DecodeError::Malformed);
+            }
+            behind
+        } else {
+            let end = first_of(tail, [b' ', separator]);
+            each(key, Value::new(tail, end))?;
+            &tail[end..]
+        };
+    }
+}
+
+/// Where the quote is that closes what `quoted` begins with.
+#[inline]
+pub(super) fn closing(quoted: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    loop {
+        at += first_of(quoted.get(at..)?, [b'"']);
+        if at == quoted.len() {
+            return None;
+        }
+        let escapes = quoted[..at].iter().rev().take_while(|&&octet| octet == b'\\');
+        if quoted.get(at.wrapping_sub(1)) != Some(&b'\\') || escapes.count() % 2 == 0 {
+            return Some(at);
+        }
+        at += 1;
+    }
+}
+
+/// Puts `value` where a key's value goes: [`DecodeError::Malformed`] if there is one already.
+#[inline]
+pub(super) fn put<'a>(slot: &mut Value<'a>, value: Value<'a>) -> Result<(), DecodeError> {
+    if !slot.is_absent() {
+        return Err(DecodeError::Malformed);
+    }
+    *slot = value;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(text: &str) -> Result<Vec<(&str, &str)>, DecodeError> {
+        let mut pairs = Vec::new();
+        read(text.as_bytes(), b',', |key, value| {
+            pairs.push((
+                str::from_utf8(key).unwrap(),
+                str::from_utf8(value.text()).unwrap(),
+            ));
+            Ok(())
+        })?;
+        Ok(pairs)
+    }
+
+    #[test]
+    fn bare_and_quoted_values() {
+        assert_eq!(
+            pairs(r#"a=1, b="x, y=z" c="",d="q\"\\" e="#),
+            Ok(vec![
+                ("a", "1"),
+                ("b", "x, y=z"),
+                ("c", ""),
+                ("d", r#"q\"\\"#),
+                ("e", "")
+            ])
+        );
+        for (text, expected) in [
+            ("a=1 b", DecodeError::Truncated),
+            ("a=1 b=\"x", DecodeError::Truncated),
+            ("a=1 b=\"x\\\"", DecodeError::Truncated),
+            ("a=\"1\"b=2", DecodeError::Malformed),
+            ("a=1 word b=2", DecodeError::Malformed),
+            ("=1", DecodeError::Malformed),
+            ("a\"b\"=1", DecodeError::Malformed),
+        ] {
+            assert_eq!(pairs(text), Err(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn headers_end_where_pairs_begin() {
+        for header in [
+            "",
+            "test ",
+            "Oct 5 23:29:33 172.16.200.26 ",
+            " host app 1 - [x@1 a=\"b ]\" c=\"\\\"]\"][y@2 d=\"e\"] \u{feff}",
+            "[  312.4] ",
+        ] {
+            let text = format!("{header}a=1 b=2");
+            let mark = format!("{header}{{a=1");
+            assert_eq!(
+                begin(mark.as_bytes(), |rest| rest[0] == b'{'),
+                Some(&b"{a=1"[..]),
+                "{header}"
+            );
+            assert_eq!(
+                begin(text.as_bytes(), |_| false),
+                Some(&b"a=1 b=2"[..]),
+                "{header}"
+            );
+        }
+        for text in ["", "word", "a \"b=1\"", "[x@1 a=\"b", "=1"] {
+            assert_eq!(begin(text.as_bytes(), |_| false), None, "{text}");
+        }
+    }
+}
