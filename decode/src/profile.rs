@@ -17,6 +17,8 @@ pub enum Profile {
     JuniperSrx,
     /// F5 BIG-IP CGNAT.
     F5BigIp,
+    /// A10 Thunder CGN.
+    A10,
 }
 
 /// How messages of a format travel.
@@ -70,7 +72,7 @@ pub struct Format {
 }
 
 /// All formats, a row each. [`Profile::Auto`] is none.
-pub const FORMATS: [Format; 3] = [
+pub const FORMATS: [Format; 4] = [
     Format {
         profile: Profile::Nfware,
         name: "nfware",
@@ -100,6 +102,16 @@ pub const FORMATS: [Format; 3] = [
         evidence: Evidence::Verbatim,
         beta: false,
         sample: "ip_protocol=\"TCP\",lsn_event=\"LSN_DELETE\",start=\"1562105093001\",cli=\"192.168.0.0:53954\",nat=\"10.0.0.1:47501\",duration=\"5809\",pem_subscriber_id=\"No-lookup\"",
+    },
+    Format {
+        profile: Profile::A10,
+        name: "a10",
+        vendor: "A10 Thunder CGN",
+        transport: Transport::Syslog,
+        kinds: &[Session, Port, Block],
+        evidence: Evidence::Verbatim,
+        beta: false,
+        sample: "2025-05-02T11:34:56.87+00:00 10.254.254.57 cgn0.thn2/cgn-demo  CEF:0|A10|CFW|6.0.0-P1|CGN 106|Nat Port Batch Pool Allocated|5|proto=UDP src=100.65.140.73 sourceTranslatedAddress=99.99.99.12 sourceTranslatedPort=22016 cn3=22271 cn3Label=Last Nat Port",
     },
 ];
 

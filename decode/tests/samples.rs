@@ -17,22 +17,9 @@ fn ns(time: &Value) -> Value {
     json!(i64::try_from(time.as_nanosecond()).expect("a time of our days"))
 }
 
-/// The files whose lines are read, and by which profile. The lines of all other files yield nothing.
-const OWN: [(&str, Profile); 3] = [
-    ("nfware.log", Profile::Nfware),
-    ("juniper.log", Profile::JuniperSrx),
-    ("f5-bigip.log", Profile::F5BigIp),
-];
-
-fn own(file: &str) -> Option<Profile> {
-    OWN.iter()
-        .find(|(name, _)| *name == file)
-        .map(|&(_, profile)| profile)
-}
-
 #[test]
 fn every_line_decodes_as_expected() {
-    let mut seen: BTreeMap<_, _> = OWN.iter().map(|&(file, _)| (file, 0)).collect();
+    let mut seen: BTreeMap<_, _> = common::OWN.iter().map(|&(file, _)| (file, 0)).collect();
     let expected = fs::read_to_string(common::samples().join("expected.jsonl")).unwrap();
     for entry in expected
         .lines()
@@ -42,7 +29,7 @@ fn every_line_decodes_as_expected() {
         let number = entry["line"].as_u64().unwrap() as usize;
         let line = &common::lines(file)[number - 1];
         *seen.get_mut(file).unwrap() += 1;
-        for profile in [Profile::Auto, own(file).unwrap()] {
+        for profile in [Profile::Auto, common::own(file).unwrap()] {
             let (outcome, mut events) = common::decode(profile, line);
             let place = format!("{file}:{number} as {profile}: {outcome:?}");
             let mut expected = entry["expect"].as_array().unwrap().clone();
@@ -73,7 +60,7 @@ fn every_line_decodes_as_expected() {
 fn lines_of_other_vendors_yield_nothing() {
     let logs = common::logs();
     for log in &logs {
-        let own = own(log);
+        let own = common::own(log);
         for (index, line) in common::lines(log).iter().enumerate() {
             for profile in Profile::ALL {
                 if own.is_some_and(|own| own == profile || profile == Profile::Auto) {

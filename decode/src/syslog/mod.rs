@@ -6,6 +6,7 @@
 //! - one module per vendor, each with the same two functions: `claims` says whether a text has the vendor's own marks
 //!   (cheap and strict: no line of another vendor has them), `decode` gives its events to a sink, all or none.
 
+mod a10;
 mod f5_bigip;
 mod frame;
 mod json;
@@ -52,6 +53,7 @@ pub fn decode(
     match profile {
         Profile::Auto => Err(DecodeError::UnknownFormat),
         Profile::Nfware => nfware::decode(text, header, &mut sink),
+        Profile::A10 => a10::decode(text, header, &mut sink),
         Profile::F5BigIp => f5_bigip::decode(text, header, &mut sink),
         Profile::JuniperSrx => juniper_srx::decode(text, header, &mut sink),
     }
