@@ -19,6 +19,8 @@ pub enum Profile {
     F5BigIp,
     /// A10 Thunder CGN.
     A10,
+    /// 6WIND vRouter.
+    SixWind,
 }
 
 /// How messages of a format travel.
@@ -72,7 +74,7 @@ pub struct Format {
 }
 
 /// All formats, a row each. [`Profile::Auto`] is none.
-pub const FORMATS: [Format; 4] = [
+pub const FORMATS: [Format; 5] = [
     Format {
         profile: Profile::Nfware,
         name: "nfware",
@@ -112,6 +114,16 @@ pub const FORMATS: [Format; 4] = [
         evidence: Evidence::Verbatim,
         beta: false,
         sample: "2025-05-02T11:34:56.87+00:00 10.254.254.57 cgn0.thn2/cgn-demo  CEF:0|A10|CFW|6.0.0-P1|CGN 106|Nat Port Batch Pool Allocated|5|proto=UDP src=100.65.140.73 sourceTranslatedAddress=99.99.99.12 sourceTranslatedPort=22016 cn3=22271 cn3Label=Last Nat Port",
+    },
+    Format {
+        profile: Profile::SixWind,
+        name: "6wind",
+        vendor: "6WIND vRouter",
+        transport: Transport::Syslog,
+        kinds: &[Session, Block],
+        evidence: Evidence::Verbatim,
+        beta: false,
+        sample: "Jun 14 12:17:35 dut-vm fp-cgnat[2484]: NEW CONN: fwd proto 6 10.100.0.1:4241 -> 10.200.0.1:33815, back proto 6 10.200.0.1:33815 --> 10.175.0.3:10752",
     },
 ];
 

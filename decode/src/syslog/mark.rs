@@ -4,7 +4,7 @@
 //! a user name) cannot pose as one.
 
 use super::frame::BYTE_ORDER_MARK;
-use super::{a10, f5_bigip, juniper_srx, nfware};
+use super::{a10, f5_bigip, juniper_srx, nfware, sixwind};
 use crate::Profile;
 use crate::bytes::Cursor;
 
@@ -30,6 +30,7 @@ pub(super) fn find(text: &[u8]) -> Option<(Profile, usize)> {
             | [b'P', b'o', b'r', b't', ..]
             | [_, _, b':', _, _, b':', _, _, b'P', ..]
             | [b'a', b'1', b'0', b'l', ..] => (Profile::A10, text),
+            [b'f', b'p', b'-', b'c', ..] => (Profile::SixWind, text),
             _ => return None,
         };
         claims(profile, from).then_some((profile, text.len() - from.len()))
@@ -45,6 +46,7 @@ fn claims(profile: Profile, text: &[u8]) -> bool {
         Profile::Nfware => nfware::claims(text),
         Profile::JuniperSrx => juniper_srx::claims(text),
         Profile::F5BigIp => f5_bigip::claims(text),
+        Profile::SixWind => sixwind::claims(text),
         Profile::A10 => a10::claims(text),
     }
 }
@@ -53,7 +55,7 @@ fn claims(profile: Profile, text: &[u8]) -> bool {
 /// glued to the mark.
 #[cold]
 fn unusual(text: &[u8]) -> Option<(Profile, usize)> {
-    let mut others = [Profile::F5BigIp, Profile::A10].into_iter();
+    let mut others = [Profile::F5BigIp, Profile::A10, Profile::SixWind].into_iter();
     Some((others.find(|&profile| claims(profile, text))?, 0))
 }
 

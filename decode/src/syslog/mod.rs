@@ -15,6 +15,7 @@ mod mark;
 mod nfware;
 mod pairs;
 mod session;
+mod sixwind;
 
 use event::Event;
 
@@ -54,6 +55,7 @@ pub fn decode(
         Profile::Auto => Err(DecodeError::UnknownFormat),
         Profile::Nfware => nfware::decode(text, header, &mut sink),
         Profile::A10 => a10::decode(text, header, &mut sink),
+        Profile::SixWind => sixwind::decode(text, header, &mut sink),
         Profile::F5BigIp => f5_bigip::decode(text, header, &mut sink),
         Profile::JuniperSrx => juniper_srx::decode(text, header, &mut sink),
     }

@@ -10,12 +10,13 @@ use event::{Action, Event, Kind};
 use serde_json::{Value, json};
 
 /// The files whose lines are read, and by which profile. The lines of all other files yield nothing.
-pub const OWN: [(&str, Profile); 5] = [
+pub const OWN: [(&str, Profile); 6] = [
     ("nfware.log", Profile::Nfware),
     ("juniper.log", Profile::JuniperSrx),
     ("f5-bigip.log", Profile::F5BigIp),
     ("a10-ascii.log", Profile::A10),
     ("a10-cef.log", Profile::A10),
+    ("sixwind.log", Profile::SixWind),
 ];
 
 /// The profile that reads a sample file.
