@@ -21,6 +21,8 @@ pub enum Profile {
     A10,
     /// 6WIND vRouter.
     SixWind,
+    /// Fortinet FortiGate.
+    Fortinet,
 }
 
 /// How messages of a format travel.
@@ -74,7 +76,7 @@ pub struct Format {
 }
 
 /// All formats, a row each. [`Profile::Auto`] is none.
-pub const FORMATS: [Format; 5] = [
+pub const FORMATS: [Format; 6] = [
     Format {
         profile: Profile::Nfware,
         name: "nfware",
@@ -124,6 +126,16 @@ pub const FORMATS: [Format; 5] = [
         evidence: Evidence::Verbatim,
         beta: false,
         sample: "Jun 14 12:17:35 dut-vm fp-cgnat[2484]: NEW CONN: fwd proto 6 10.100.0.1:4241 -> 10.200.0.1:33815, back proto 6 10.200.0.1:33815 --> 10.175.0.3:10752",
+    },
+    Format {
+        profile: Profile::Fortinet,
+        name: "fortinet",
+        vendor: "Fortinet FortiGate",
+        transport: Transport::Syslog,
+        kinds: &[Session, Block],
+        evidence: Evidence::Verbatim,
+        beta: false,
+        sample: "Oct 5 23:29:33 172.16.200.26 date=2022-10-06 time=02:29:32 sn=F2K61FTK21900840 vd=cgn-hw1 pid=805306369 type=sess act=start tran=snat proto=6 ipold=v4 ipnew=v4 sip=10.1.100.11 dip=172.16.200.155 sport=40836 dport=80 nsip=172.16.201.182 ndip=172.16.200.155 nsport=8117 ndport=80 sentp=0 sentb=0 rcvdp=0 rcvdb=0",
     },
 ];
 

@@ -5,7 +5,6 @@ use std::net::IpAddr;
 use event::Text;
 
 use crate::bytes::{Cursor, decimal};
-use crate::endpoint::{self, End};
 use crate::{DecodeError, address, protocol};
 
 /// A value, without its quotes.
@@ -85,19 +84,6 @@ impl<'a> Value<'a> {
     #[inline]
     pub(crate) fn protocol_by_name(self) -> Result<u8, DecodeError> {
         protocol::number(self.text())
-    }
-
-    /// `ip:port`.
-    #[inline]
-    pub(crate) fn end(self) -> Result<End, DecodeError> {
-        let mut cursor = Cursor::new(self.text());
-        match endpoint::take(&mut cursor) {
-            Ok(end) if cursor.is_empty() => Ok(end),
-            Ok(_) => Err(DecodeError::BadPort),
-            // The value has its end mark: what is wrong in it is not that the message is cut.
-            Err(DecodeError::Truncated | DecodeError::Malformed) => Err(DecodeError::BadAddress),
-            Err(why) => Err(why),
-        }
     }
 
     /// A count of seconds, milliseconds or the like, of up to 19 digits: more are no time of this world.
@@ -187,9 +173,6 @@ mod tests {
         assert_eq!(value("::").address_or_none(), Ok(None));
         assert_eq!(value("0.0.0.0").address(), Err(DecodeError::BadAddress));
         assert_eq!(value("X.X.X.X").address_or_none(), Err(DecodeError::BadAddress));
-        assert_eq!(value("X.X.X.X").end(), Err(DecodeError::BadAddress));
-        assert_eq!(value("10.0.0.1").end(), Err(DecodeError::BadAddress));
-        assert_eq!(value("10.0.0.1:5x").end(), Err(DecodeError::BadPort));
     }
 
     #[test]

@@ -4,7 +4,7 @@
 //! a user name) cannot pose as one.
 
 use super::frame::BYTE_ORDER_MARK;
-use super::{a10, f5_bigip, juniper_srx, nfware, sixwind};
+use super::{a10, f5_bigip, fortinet, juniper_srx, nfware, sixwind};
 use crate::Profile;
 use crate::bytes::Cursor;
 
@@ -31,6 +31,7 @@ pub(super) fn find(text: &[u8]) -> Option<(Profile, usize)> {
             | [_, _, b':', _, _, b':', _, _, b'P', ..]
             | [b'a', b'1', b'0', b'l', ..] => (Profile::A10, text),
             [b'f', b'p', b'-', b'c', ..] => (Profile::SixWind, text),
+            [b'd', b'a', b't', b'e', b'=', ..] => (Profile::Fortinet, text),
             _ => return None,
         };
         claims(profile, from).then_some((profile, text.len() - from.len()))
@@ -46,6 +47,7 @@ fn claims(profile: Profile, text: &[u8]) -> bool {
         Profile::Nfware => nfware::claims(text),
         Profile::JuniperSrx => juniper_srx::claims(text),
         Profile::F5BigIp => f5_bigip::claims(text),
+        Profile::Fortinet => fortinet::claims(text),
         Profile::SixWind => sixwind::claims(text),
         Profile::A10 => a10::claims(text),
     }
@@ -55,7 +57,13 @@ fn claims(profile: Profile, text: &[u8]) -> bool {
 /// glued to the mark.
 #[cold]
 fn unusual(text: &[u8]) -> Option<(Profile, usize)> {
-    let mut others = [Profile::F5BigIp, Profile::A10, Profile::SixWind].into_iter();
+    let mut others = [
+        Profile::F5BigIp,
+        Profile::A10,
+        Profile::SixWind,
+        Profile::Fortinet,
+    ]
+    .into_iter();
     Some((others.find(|&profile| claims(profile, text))?, 0))
 }
 

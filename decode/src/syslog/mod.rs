@@ -8,6 +8,7 @@
 
 mod a10;
 mod f5_bigip;
+mod fortinet;
 mod frame;
 mod json;
 mod juniper_srx;
@@ -56,6 +57,7 @@ pub fn decode(
         Profile::Nfware => nfware::decode(text, header, &mut sink),
         Profile::A10 => a10::decode(text, header, &mut sink),
         Profile::SixWind => sixwind::decode(text, header, &mut sink),
+        Profile::Fortinet => fortinet::decode(text, header, &mut sink),
         Profile::F5BigIp => f5_bigip::decode(text, header, &mut sink),
         Profile::JuniperSrx => juniper_srx::decode(text, header, &mut sink),
     }

@@ -10,13 +10,14 @@ use event::{Action, Event, Kind};
 use serde_json::{Value, json};
 
 /// The files whose lines are read, and by which profile. The lines of all other files yield nothing.
-pub const OWN: [(&str, Profile); 6] = [
+pub const OWN: [(&str, Profile); 7] = [
     ("nfware.log", Profile::Nfware),
     ("juniper.log", Profile::JuniperSrx),
     ("f5-bigip.log", Profile::F5BigIp),
     ("a10-ascii.log", Profile::A10),
     ("a10-cef.log", Profile::A10),
     ("sixwind.log", Profile::SixWind),
+    ("fortinet.log", Profile::Fortinet),
 ];
 
 /// The profile that reads a sample file.
