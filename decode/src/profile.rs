@@ -23,6 +23,8 @@ pub enum Profile {
     SixWind,
     /// Fortinet FortiGate.
     Fortinet,
+    /// Palo Alto Networks PAN-OS.
+    PaloAlto,
 }
 
 /// How messages of a format travel.
@@ -76,7 +78,7 @@ pub struct Format {
 }
 
 /// All formats, a row each. [`Profile::Auto`] is none.
-pub const FORMATS: [Format; 6] = [
+pub const FORMATS: [Format; 7] = [
     Format {
         profile: Profile::Nfware,
         name: "nfware",
@@ -136,6 +138,16 @@ pub const FORMATS: [Format; 6] = [
         evidence: Evidence::Verbatim,
         beta: false,
         sample: "Oct 5 23:29:33 172.16.200.26 date=2022-10-06 time=02:29:32 sn=F2K61FTK21900840 vd=cgn-hw1 pid=805306369 type=sess act=start tran=snat proto=6 ipold=v4 ipnew=v4 sip=10.1.100.11 dip=172.16.200.155 sport=40836 dport=80 nsip=172.16.201.182 ndip=172.16.200.155 nsport=8117 ndport=80 sentp=0 sentb=0 rcvdp=0 rcvdb=0",
+    },
+    Format {
+        profile: Profile::PaloAlto,
+        name: "palo-alto",
+        vendor: "Palo Alto Networks PAN-OS",
+        transport: Transport::Syslog,
+        kinds: &[Session],
+        evidence: Evidence::Verbatim,
+        beta: false,
+        sample: "<14>Mar  4 05:06:07 pa1 1,2026/03/04 05:06:07,001,TRAFFIC,start,1,2026/03/04 05:06:07,10.5.0.1,198.51.100.40,203.0.113.60,198.51.100.40,cgn-rule,isp\\bob,,incomplete,vsys3,trust,untrust,ae1.1,ae1.2,fwd,2026/03/04 05:06:07,77,1,50001,443,10001,443,0x400000,tcp,allow,100,60,40,2,2026/03/04 05:06:00,7,any,0,1,0x0",
     },
 ];
 

@@ -4,7 +4,7 @@
 //! a user name) cannot pose as one.
 
 use super::frame::BYTE_ORDER_MARK;
-use super::{a10, f5_bigip, fortinet, juniper_srx, nfware, sixwind};
+use super::{a10, f5_bigip, fortinet, juniper_srx, nfware, paloalto, sixwind};
 use crate::Profile;
 use crate::bytes::Cursor;
 
@@ -32,6 +32,7 @@ pub(super) fn find(text: &[u8]) -> Option<(Profile, usize)> {
             | [b'a', b'1', b'0', b'l', ..] => (Profile::A10, text),
             [b'f', b'p', b'-', b'c', ..] => (Profile::SixWind, text),
             [b'd', b'a', b't', b'e', b'=', ..] => (Profile::Fortinet, text),
+            [b'0'..=b'9', b',', ..] => (Profile::PaloAlto, text),
             _ => return None,
         };
         claims(profile, from).then_some((profile, text.len() - from.len()))
@@ -47,6 +48,7 @@ fn claims(profile: Profile, text: &[u8]) -> bool {
         Profile::Nfware => nfware::claims(text),
         Profile::JuniperSrx => juniper_srx::claims(text),
         Profile::F5BigIp => f5_bigip::claims(text),
+        Profile::PaloAlto => paloalto::claims(text),
         Profile::Fortinet => fortinet::claims(text),
         Profile::SixWind => sixwind::claims(text),
         Profile::A10 => a10::claims(text),
@@ -62,6 +64,7 @@ fn unusual(text: &[u8]) -> Option<(Profile, usize)> {
         Profile::A10,
         Profile::SixWind,
         Profile::Fortinet,
+        Profile::PaloAlto,
     ]
     .into_iter();
     Some((others.find(|&profile| claims(profile, text))?, 0))

@@ -15,6 +15,7 @@ mod juniper_srx;
 mod mark;
 mod nfware;
 mod pairs;
+mod paloalto;
 mod session;
 mod sixwind;
 
@@ -58,6 +59,7 @@ pub fn decode(
         Profile::A10 => a10::decode(text, header, &mut sink),
         Profile::SixWind => sixwind::decode(text, header, &mut sink),
         Profile::Fortinet => fortinet::decode(text, header, &mut sink),
+        Profile::PaloAlto => paloalto::decode(text, header, &mut sink),
         Profile::F5BigIp => f5_bigip::decode(text, header, &mut sink),
         Profile::JuniperSrx => juniper_srx::decode(text, header, &mut sink),
     }
