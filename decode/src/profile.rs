@@ -25,6 +25,8 @@ pub enum Profile {
     Fortinet,
     /// Palo Alto Networks PAN-OS.
     PaloAlto,
+    /// Juniper MX with MS-MPC, MS-MIC or MS-DPC.
+    JuniperMs,
 }
 
 /// How messages of a format travel.
@@ -78,7 +80,7 @@ pub struct Format {
 }
 
 /// All formats, a row each. [`Profile::Auto`] is none.
-pub const FORMATS: [Format; 7] = [
+pub const FORMATS: [Format; 8] = [
     Format {
         profile: Profile::Nfware,
         name: "nfware",
@@ -148,6 +150,16 @@ pub const FORMATS: [Format; 7] = [
         evidence: Evidence::Verbatim,
         beta: false,
         sample: "<14>Mar  4 05:06:07 pa1 1,2026/03/04 05:06:07,001,TRAFFIC,start,1,2026/03/04 05:06:07,10.5.0.1,198.51.100.40,203.0.113.60,198.51.100.40,cgn-rule,isp\\bob,,incomplete,vsys3,trust,untrust,ae1.1,ae1.2,fwd,2026/03/04 05:06:07,77,1,50001,443,10001,443,0x400000,tcp,allow,100,60,40,2,2026/03/04 05:06:00,7,any,0,1,0x0",
+    },
+    Format {
+        profile: Profile::JuniperMs,
+        name: "juniper-ms",
+        vendor: "Juniper MX with MS-MPC, MS-MIC or MS-DPC",
+        transport: Transport::Syslog,
+        kinds: &[Session, Block],
+        evidence: Evidence::Verbatim,
+        beta: true,
+        sample: "<158>2026-07-19 16:13:02: CGN-1{SS_CGN0}[jservices-nat]: JSERVICES_NAT_PORT_BLOCK_ALLOC: 100.64.3.7 -> 203.0.113.20:2048-2303 0x6a5cf78e",
     },
 ];
 

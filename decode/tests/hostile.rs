@@ -100,8 +100,14 @@ proptest! {
             Just("A VRF "), Just("D VRF 0 6 INT "), Just("RT_FLOW - RT_FLOW_SESSION_CREATE ["),
             Just("RT_NAT - RT_SRC_NAT_PBA_ALLOC [a b=\""), Just("RT_FLOW: RT_FLOW_SESSION_CLOSE: session closed "),
             Just("RT_NAT: RT_SRC_NAT_PBA_INTERIM: Subscriber "), Just("<14>1 2024-"), Just("RT_FLOW "),
+            Just("LSN_ADD "), Just("lsn_event=\"LSN_ADD\",cli="), Just("{\"lsn_event\":\"LSN_ADD\","),
+            Just("NAT-TCP-C: "), Just("CEF:0|A10|CFW|6|CGN 100|n|5|src="), Just("PortBatchV2Freed: ["),
+            Just("fp-cgnat[1]: NEW CONN: fwd proto "), Just("fp-cgnat: USER ::1 (m): NEW BLOCK ("),
+            Just("date=1 type=sess act=end "), Just("logid=0100022015 type=event "),
+            Just("1,2026/03/04 05:06:07,0,TRAFFIC,end,"), Just("{s}[x]:JSERVICES_SESSION_OPEN: App:x, i "),
+            Just("ASP_NAT_PORT_BLOCK_ALLOC: "),
         ],
-        text in "([0-9A-Z:.\\[\\] \"=/>-]|-[>]|\\\\\"|\u{feff}|\0){0,80}",
+        text in "([0-9A-Z:.\\[\\] \"=/>,<{}()|#%-]|-[>]|\\\\\"|\u{feff}|\0){0,80}",
     ) {
         let _ = common::decode(Profile::Auto, format!("{mark}{text}").as_bytes());
     }

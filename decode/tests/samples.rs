@@ -73,3 +73,58 @@ fn lines_of_other_vendors_yield_nothing() {
     }
     assert_eq!(logs.len(), 20, "sample files");
 }
+
+/// What stands in a value (a policy's name, a message, a pool) is no mark of another format.
+#[test]
+fn a_line_inside_of_a_value_is_not_read() {
+    let carriers = [
+        (
+            Profile::JuniperSrx,
+            "RT_FLOW - RT_FLOW_SESSION_CREATE [source-address=\"10.0.10.10\" source-port=\"46776\" destination-address=\"1.2.84.162\" destination-port=\"80\" nat-source-address=\"1.2.84.172\" nat-source-port=\"53328\" protocol-id=\"6\" policy-name=\"@\"]",
+        ),
+        (
+            Profile::F5BigIp,
+            "pool=\"@\",lsn_event=\"LSN_ADD\",cli=\"10.0.0.1:2\",nat=\"1.1.1.1:3\",x=\"@\"",
+        ),
+        (
+            Profile::F5BigIp,
+            "{\"pool\":\"@\",\"lsn_event\":\"LSN_ADD\",\"cli\":\"10.0.0.1:2\",\"nat\":\"1.1.1.1:3\"}",
+        ),
+        (
+            Profile::A10,
+            "NAT-TCP-C: 10.0.0.1:2<-->1.1.1.1:3 to 8.8.8.8:53 IMSI=\"1\" x=\"@\"",
+        ),
+        (
+            Profile::A10,
+            "CEF:0|A10|CFW|6|CGN 101|@|5|proto=UDP src=10.0.0.1 spt=2 sourceTranslatedAddress=1.1.1.1 sourceTranslatedPort=3",
+        ),
+        (
+            Profile::SixWind,
+            "fp-cgnat[1]: USER 10.0.0.1 (matching rule 1): NEW BLOCK (pool \"@\", ip public 1.1.1.1, proto 6, port 1 - 512)",
+        ),
+        (
+            Profile::Fortinet,
+            "date=2026-02-03 msg=\"@\" logid=\"0100022015\" type=\"event\" saddr=10.0.0.1 nat=1.1.1.1 portbegin=5120 portend=5247",
+        ),
+        (
+            Profile::Fortinet,
+            "msg=\"@\" logid=\"0100022015\" type=\"event\" saddr=10.0.0.1 nat=1.1.1.1 portbegin=5120 portend=5247",
+        ),
+        (
+            Profile::PaloAlto,
+            "1,2026/03/04 05:06:07,001,TRAFFIC,start,1,2026/03/04 05:06:07,10.5.0.1,198.51.100.40,203.0.113.60,198.51.100.40,\"@\",,,incomplete,vsys3,trust,untrust,ae1.1,ae1.2,fwd,2026/03/04 05:06:07,77,1,50001,443,10001,443,0x400000,tcp,allow",
+        ),
+    ];
+    for (profile, carrier) in carriers {
+        let (outcome, own) = common::decode(profile, carrier.as_bytes());
+        assert_eq!(outcome, Ok(Outcome::Events(1)), "{carrier}");
+        for log in common::logs() {
+            for line in common::lines(&log) {
+                let line = String::from_utf8(line).unwrap().replace(['"', '\\', '|'], "");
+                let message = carrier.replace('@', &line);
+                let (_, events) = common::decode(Profile::Auto, message.as_bytes());
+                assert!(events.iter().all(|event| *event == own[0]), "{message}");
+            }
+        }
+    }
+}

@@ -4,15 +4,16 @@
 //! a user name) cannot pose as one.
 
 use super::frame::BYTE_ORDER_MARK;
-use super::{a10, f5_bigip, fortinet, juniper_srx, nfware, paloalto, sixwind};
+use super::{a10, f5_bigip, fortinet, juniper_ms, juniper_srx, nfware, paloalto, sixwind};
 use crate::Profile;
 use crate::bytes::Cursor;
+use crate::profile::FORMATS;
 
 /// The format whose mark comes first in `text`, and the octet from which on its decoder wants the text.
 #[inline]
 pub(super) fn find(text: &[u8]) -> Option<(Profile, usize)> {
     let first = words(text).find_map(|rest| {
-        // What the marks begin with tells which format to ask: no two begin alike.
+        // What marks usually begin with tells which format to ask first: no two begin alike.
         let (profile, from) = match rest {
             [_, b' ', b'V', b'R', b'F', b' ', ..] => (Profile::Nfware, rest),
             [b'R', b'T', b'_', ..]
@@ -23,7 +24,7 @@ pub(super) fn find(text: &[u8]) -> Option<(Profile, usize)> {
             [b'L', b'S', b'N', b'_', ..]
             | [b'l', b's', b'n', b'_', ..]
             | [b'i', b'p', b'_', b'p', ..]
-            | [b'{', ..] => (Profile::F5BigIp, text),
+            | [b'{', b'"' | b' ', ..] => (Profile::F5BigIp, text),
             [b'N', b'A', b'T', b'-', ..]
             | [b'C', b'E', b'F', b':', ..]
             | [b'F', b'I', b'X', b'E', ..]
@@ -33,6 +34,11 @@ pub(super) fn find(text: &[u8]) -> Option<(Profile, usize)> {
             [b'f', b'p', b'-', b'c', ..] => (Profile::SixWind, text),
             [b'd', b'a', b't', b'e', b'=', ..] => (Profile::Fortinet, text),
             [b'0'..=b'9', b',', ..] => (Profile::PaloAlto, text),
+            [b'J', b'S', b'E', b'R', ..]
+            | [b'M', b'S', b'V', b'C', ..]
+            | [b'A', b'S', b'P', b'_', ..]
+            | [b'{', ..]
+            | [b'[', b'F', b'W', ..] => (Profile::JuniperMs, text),
             _ => return None,
         };
         claims(profile, from).then_some((profile, text.len() - from.len()))
@@ -48,26 +54,20 @@ fn claims(profile: Profile, text: &[u8]) -> bool {
         Profile::Nfware => nfware::claims(text),
         Profile::JuniperSrx => juniper_srx::claims(text),
         Profile::F5BigIp => f5_bigip::claims(text),
-        Profile::PaloAlto => paloalto::claims(text),
-        Profile::Fortinet => fortinet::claims(text),
-        Profile::SixWind => sixwind::claims(text),
         Profile::A10 => a10::claims(text),
+        Profile::SixWind => sixwind::claims(text),
+        Profile::Fortinet => fortinet::claims(text),
+        Profile::PaloAlto => paloalto::claims(text),
+        Profile::JuniperMs => juniper_ms::claims(text),
     }
 }
 
 /// The format that claims a text in which no word begins as a mark usually does: keys in another order, or something
-/// glued to the mark.
+/// glued to the mark. They are asked in the order of the table.
 #[cold]
 fn unusual(text: &[u8]) -> Option<(Profile, usize)> {
-    let mut others = [
-        Profile::F5BigIp,
-        Profile::A10,
-        Profile::SixWind,
-        Profile::Fortinet,
-        Profile::PaloAlto,
-    ]
-    .into_iter();
-    Some((others.find(|&profile| claims(profile, text))?, 0))
+    let mut profiles = FORMATS.iter().map(|format| format.profile);
+    Some((profiles.find(|&profile| claims(profile, text))?, 0))
 }
 
 /// What is left of `text` from each of its words on. Words are parted by blanks; a byte order mark is no part of one.

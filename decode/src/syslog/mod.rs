@@ -11,7 +11,9 @@ mod f5_bigip;
 mod fortinet;
 mod frame;
 mod json;
+mod juniper_ms;
 mod juniper_srx;
+mod junos;
 mod mark;
 mod nfware;
 mod pairs;
@@ -56,11 +58,12 @@ pub fn decode(
     match profile {
         Profile::Auto => Err(DecodeError::UnknownFormat),
         Profile::Nfware => nfware::decode(text, header, &mut sink),
+        Profile::JuniperSrx => juniper_srx::decode(text, header, &mut sink),
+        Profile::F5BigIp => f5_bigip::decode(text, header, &mut sink),
         Profile::A10 => a10::decode(text, header, &mut sink),
         Profile::SixWind => sixwind::decode(text, header, &mut sink),
         Profile::Fortinet => fortinet::decode(text, header, &mut sink),
         Profile::PaloAlto => paloalto::decode(text, header, &mut sink),
-        Profile::F5BigIp => f5_bigip::decode(text, header, &mut sink),
-        Profile::JuniperSrx => juniper_srx::decode(text, header, &mut sink),
+        Profile::JuniperMs => juniper_ms::decode(text, header, &mut sink),
     }
 }

@@ -10,7 +10,7 @@ use event::{Action, Event, Kind};
 use serde_json::{Value, json};
 
 /// The files whose lines are read, and by which profile. The lines of all other files yield nothing.
-pub const OWN: [(&str, Profile); 8] = [
+pub const OWN: [(&str, Profile); 9] = [
     ("nfware.log", Profile::Nfware),
     ("juniper.log", Profile::JuniperSrx),
     ("f5-bigip.log", Profile::F5BigIp),
@@ -19,6 +19,7 @@ pub const OWN: [(&str, Profile); 8] = [
     ("sixwind.log", Profile::SixWind),
     ("fortinet.log", Profile::Fortinet),
     ("paloalto.log", Profile::PaloAlto),
+    ("juniper-ms.log", Profile::JuniperMs),
 ];
 
 /// The profile that reads a sample file.

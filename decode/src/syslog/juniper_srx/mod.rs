@@ -9,14 +9,12 @@ mod structured;
 mod tag;
 mod text;
 
-use std::net::IpAddr;
-
-use event::{Action, Event, Kind, Text, TimeSource};
+use event::{Action, Event, Text};
 
 use super::frame::Header;
 use super::session;
-use crate::bytes::{Cursor, hexadecimal};
-use crate::time::{NS_PER_S, seconds};
+use crate::bytes::Cursor;
+use crate::time::seconds;
 use crate::{DecodeError, Ignored, Outcome};
 use tag::Tag;
 
@@ -31,7 +29,7 @@ pub(super) fn decode(
     sink: &mut impl FnMut(&Event<'_>),
 ) -> Result<Outcome, DecodeError> {
     let (tag, rest) = tag::find(text).ok_or(DecodeError::UnknownFormat)?;
-    match message(tag, rest, header.time_ns)? {
+    match message(tag, rest, header)? {
         Found::Event(event) => {
             sink(&event);
             Ok(Outcome::Events(1))
@@ -52,7 +50,7 @@ enum Found<'a> {
 }
 
 /// Decodes the message `tag`; `rest` is what stands behind it.
-fn message<'a>(tag: &[u8], mut rest: Cursor<'a>, header_ns: Option<i64>) -> Result<Found<'a>, DecodeError> {
+fn message<'a>(tag: &[u8], mut rest: Cursor<'a>, header: &Header) -> Result<Found<'a>, DecodeError> {
     let tag = match Tag::of(tag)? {
         _ if rest.is_empty() => return Err(DecodeError::Truncated),
         Tag::Alarm => return Ok(Found::Ignored(Ignored::ResourceAlarm)),
@@ -60,12 +58,12 @@ fn message<'a>(tag: &[u8], mut rest: Cursor<'a>, header_ns: Option<i64>) -> Resu
         tag => tag,
     };
     if rest.take(b" [") {
-        return structured::decode(tag, rest, header_ns);
+        return structured::decode(tag, rest, header);
     }
     // An RFC 5424 header around running text has the nil value for its structured data.
     let _ = rest.take(b" -");
     rest.expect(b" ")?;
-    text::decode(tag, rest, header_ns)
+    text::decode(tag, rest, header)
 }
 
 /// What a message of a session says.
@@ -78,46 +76,15 @@ struct Session<'a> {
 }
 
 impl<'a> Session<'a> {
-    fn found(self, header_ns: Option<i64>) -> Result<Found<'a>, DecodeError> {
+    fn found(self, header: &Header) -> Result<Found<'a>, DecodeError> {
         let Some(mut event) = self.ends.event() else {
             return Ok(Found::Ignored(Ignored::NotTranslated));
         };
         event.subscriber = self.username;
-        Header { time_ns: header_ns }.stamp(&mut event);
-        if let (Some(end_ns), Some(elapsed_s @ 1..)) = (header_ns, self.elapsed_s) {
+        header.stamp(&mut event);
+        if let (Some(end_ns), Some(elapsed_s @ 1..)) = (header.time_ns, self.elapsed_s) {
             let begin_ns = seconds(elapsed_s).and_then(|elapsed_ns| end_ns.checked_sub(elapsed_ns));
             event.mapping_start_ns = Some(begin_ns.ok_or(DecodeError::BadTime)?);
-        }
-        Ok(Found::Event(event))
-    }
-}
-
-/// What a message of the port block allocation (PBA) says. Blocks hold for all protocols.
-#[derive(Debug)]
-struct Block {
-    action: Action,
-    inside: IpAddr,
-    outside: IpAddr,
-    ports: (u16, u16),
-    epoch_ns: Option<i64>,
-}
-
-impl Block {
-    fn found(self, header_ns: Option<i64>) -> Result<Found<'static>, DecodeError> {
-        let (start, end) = self.ports;
-        if end < start {
-            return Err(DecodeError::BadRange);
-        }
-        let mut event = Event::new(Kind::Block, self.action, self.inside, Some(self.outside));
-        (event.start_port, event.end_port) = (Some(start), Some(end));
-        Header { time_ns: header_ns }.stamp(&mut event);
-        if self.action == Action::Updated {
-            // In an INTERIM the epoch is still that of the allocation.
-            event.mapping_start_ns = self.epoch_ns.filter(|_| self.epoch_ns != header_ns);
-        } else if self.epoch_ns.is_some() {
-            // The header is local time on some releases, hours off; the epoch is UTC.
-            event.time_ns = self.epoch_ns;
-            event.time_source = TimeSource::DeviceEvent;
         }
         Ok(Found::Event(event))
     }
@@ -139,13 +106,6 @@ const fn block_action(tag: Tag) -> Action {
         Tag::BlockRelease => Action::Deleted,
         _ => Action::Updated,
     }
-}
-
-/// Hexadecimal Unix seconds as ns.
-fn epoch_ns(text: &[u8]) -> Result<i64, DecodeError> {
-    let s = hexadecimal(text).and_then(|s| i64::try_from(s).ok());
-    s.and_then(|s| s.checked_mul(NS_PER_S))
-        .ok_or(DecodeError::BadTime)
 }
 
 /// Reads all of `text` as a port.

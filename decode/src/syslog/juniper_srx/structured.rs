@@ -3,22 +3,24 @@
 use event::Action;
 use wide::u8x16;
 
-use super::super::session;
 use super::quotes::Quotes;
-use super::{Block, Found, Session, Tag, block_action, epoch_ns, session_action, whole_seconds};
+use super::{Found, Session, Tag, block_action, session_action, whole_seconds};
 use crate::DecodeError;
 use crate::bytes::Cursor;
+use crate::syslog::frame::Header;
+use crate::syslog::junos::{Block, epoch_ns};
+use crate::syslog::session;
 use crate::value::Value;
 
 /// Longest PARAM-NAME (RFC 5424 section 6.3.3) that is looked at in one go.
 const NAME_BYTES_MAX: usize = 32;
 
 /// Decodes what follows the `[` of the first element.
-pub(super) fn decode(tag: Tag, rest: Cursor<'_>, header_ns: Option<i64>) -> Result<Found<'_>, DecodeError> {
+pub(super) fn decode<'a>(tag: Tag, rest: Cursor<'a>, header: &Header) -> Result<Found<'a>, DecodeError> {
     if let Some(action) = session_action(tag) {
         let mut fields = SessionFields::default();
         read(rest.rest(), &mut fields)?;
-        return session(&fields, action, tag == Tag::SessionClose)?.found(header_ns);
+        return session(&fields, action, tag == Tag::SessionClose)?.found(header);
     }
     let mut fields = BlockFields::default();
     read(rest.rest(), &mut fields)?;
@@ -37,7 +39,8 @@ pub(super) fn decode(tag: Tag, rest: Cursor<'_>, header_ns: Option<i64>) -> Resu
             Some(epoch_ns(epoch.text())?)
         },
     }
-    .found(header_ns)
+    .event(header)
+    .map(Found::Event)
 }
 
 fn session<'a>(fields: &SessionFields<'a>, action: Action, close: bool) -> Result<Session<'a>, DecodeError> {

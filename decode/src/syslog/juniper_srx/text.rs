@@ -10,21 +10,20 @@
 
 use event::Text;
 
-use super::super::session;
-use super::{Block, Found, Session, Tag, block_action, epoch_ns, session_action, whole_port};
+use super::{Found, Session, Tag, block_action, session_action, whole_port};
 use super::{whole_protocol, whole_seconds};
 use crate::bytes::Cursor;
 use crate::endpoint::End;
+use crate::syslog::frame::Header;
+use crate::syslog::junos::{Block, take_epoch_ns};
+use crate::syslog::session;
 use crate::value::Value;
 use crate::{DecodeError, address};
 
-/// Hexadecimal digits of a time after 1978: fewer are what is left of one.
-const EPOCH_DIGITS_MIN: usize = 8;
-
-pub(super) fn decode(tag: Tag, text: Cursor<'_>, header_ns: Option<i64>) -> Result<Found<'_>, DecodeError> {
+pub(super) fn decode<'a>(tag: Tag, text: Cursor<'a>, header: &Header) -> Result<Found<'a>, DecodeError> {
     match session_action(tag) {
-        Some(_) => session(tag, text)?.found(header_ns),
-        None => block(tag, text)?.found(header_ns),
+        Some(_) => session(tag, text)?.found(header),
+        None => block(tag, text)?.event(header).map(Found::Event),
     }
 }
 
@@ -139,11 +138,7 @@ fn block(tag: Tag, mut text: Cursor<'_>) -> Result<Block, DecodeError> {
     }
     let mut epoch = None;
     if text.take(b" epoch 0x") {
-        let digits = text.token();
-        if digits.len() < EPOCH_DIGITS_MIN {
-            return Err(DecodeError::Truncated);
-        }
-        epoch = Some(epoch_ns(digits)?);
+        epoch = Some(take_epoch_ns(&mut text)?);
     }
     if !text.is_empty() {
         let cut = [&b" lsys_id: "[..], b" epoch 0x"]
