@@ -1,12 +1,12 @@
 //! Which vendor's text a message holds, and where it begins.
 //!
-//! Every word of the text is looked at, in order, and the first mark counts: what is quoted further on (a policy name,
+//! Every word of the header is looked at, in order, and the first mark counts: what is quoted further on (a policy name,
 //! a user name) cannot pose as one.
 
 use super::frame::BYTE_ORDER_MARK;
-use super::{a10, f5_bigip, fortinet, juniper_ms, juniper_srx, nfware, paloalto, sixwind};
+use super::{a10, f5_bigip, fortinet, juniper_ms, juniper_srx, nfware, pairs, paloalto, sixwind};
 use crate::Profile;
-use crate::bytes::Cursor;
+use crate::bytes::{Cursor, first_of};
 use crate::profile::FORMATS;
 
 /// The format whose mark comes first in `text`, and the octet from which on its decoder wants the text.
@@ -70,14 +70,24 @@ fn unusual(text: &[u8]) -> Option<(Profile, usize)> {
     Some((profiles.find(|&profile| claims(profile, text))?, 0))
 }
 
-/// What is left of `text` from each of its words on. Words are parted by blanks; a byte order mark is no part of one.
+/// What is left of `text` from each word of its header on, the last of which is the first that has `=` or a quote in it:
+/// headers have neither, so that what is quoted cannot pose as a mark.
+///
+/// Words are parted by blanks; a byte order mark is no part of one. What stands in brackets, such as the structured data
+/// of RFC 5424, is one word with them, quotes and all.
 #[inline]
 pub(super) fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut cursor = Cursor::new(text);
     std::iter::from_fn(move || {
         while cursor.take(b" ") || cursor.take(&BYTE_ORDER_MARK) {}
         let rest = cursor.rest();
-        cursor.token();
+        cursor = Cursor::new(match rest {
+            [b'[', ..] => pairs::behind_element(rest).unwrap_or_default(),
+            _ => match rest.split_at(first_of(rest, *b" =\"")).1 {
+                [b' ', behind @ ..] => behind,
+                _ => &[],
+            },
+        });
         (!rest.is_empty()).then_some(rest)
     })
 }

@@ -26,7 +26,7 @@ pub(super) fn begin(mut text: &[u8], is_mark: impl Fn(&[u8]) -> bool) -> Option<
 }
 
 /// What stands behind the element that `text` begins with, or behind its first word if that is no element.
-fn behind_element(text: &[u8]) -> Option<&[u8]> {
+pub(super) fn behind_element(text: &[u8]) -> Option<&[u8]> {
     let mut at = 1;
     loop {
         at += first_of(text.get(at..)?, [b']', b'"']);
