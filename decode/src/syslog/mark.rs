@@ -9,36 +9,36 @@ use crate::Profile;
 use crate::bytes::{Cursor, first_of};
 use crate::profile::FORMATS;
 
-/// The format whose mark comes first in `text`, and the octet from which on its decoder wants the text.
+/// The format whose mark comes first in `text`, and the octet from which on its decoder wants the text: that of the
+/// mark, or the first one where the header says something about the event.
 #[inline]
 pub(super) fn find(text: &[u8]) -> Option<(Profile, usize)> {
     let first = words(text).find_map(|rest| {
         // What marks usually begin with tells which format to ask first: no two begin alike.
         let (profile, from) = match rest {
-            [_, b' ', b'V', b'R', b'F', b' ', ..] => (Profile::Nfware, rest),
+            [_, b' ', b'V', b'R', b'F', b' ', ..] => return Some((Profile::Nfware, text.len() - rest.len())),
             [b'R', b'T', b'_', ..]
             | [b'A', b'P', b'P', b'T', ..]
             | [b'A', b'A', b'M', b'W', ..]
             | [b'S', b'E', b'C', ..] => (Profile::JuniperSrx, rest),
-            // In pairs of keys and values the mark may be anywhere.
             [b'L', b'S', b'N', b'_', ..]
             | [b'l', b's', b'n', b'_', ..]
             | [b'i', b'p', b'_', b'p', ..]
-            | [b'{', b'"' | b' ', ..] => (Profile::F5BigIp, text),
+            | [b'{', b'"' | b' ', ..] => (Profile::F5BigIp, rest),
             [b'N', b'A', b'T', b'-', ..]
             | [b'C', b'E', b'F', b':', ..]
             | [b'F', b'I', b'X', b'E', ..]
             | [b'P', b'o', b'r', b't', ..]
             | [_, _, b':', _, _, b':', _, _, b'P', ..]
             | [b'a', b'1', b'0', b'l', ..] => (Profile::A10, text),
-            [b'f', b'p', b'-', b'c', ..] => (Profile::SixWind, text),
-            [b'd', b'a', b't', b'e', b'=', ..] => (Profile::Fortinet, text),
-            [b'0'..=b'9', b',', ..] => (Profile::PaloAlto, text),
+            [b'f', b'p', b'-', b'c', ..] => (Profile::SixWind, rest),
+            [b'd', b'a', b't', b'e', b'=', ..] => (Profile::Fortinet, rest),
+            [b'0'..=b'9', b',', ..] => (Profile::PaloAlto, rest),
             [b'J', b'S', b'E', b'R', ..]
             | [b'M', b'S', b'V', b'C', ..]
             | [b'A', b'S', b'P', b'_', ..]
             | [b'{', ..]
-            | [b'[', b'F', b'W', ..] => (Profile::JuniperMs, text),
+            | [b'[', b'F', b'W', ..] => (Profile::JuniperMs, rest),
             _ => return None,
         };
         claims(profile, from).then_some((profile, text.len() - from.len()))

@@ -41,9 +41,12 @@ pub(super) fn decode(
 /// The text from its mark on.
 #[inline]
 fn find(text: &[u8]) -> Option<Cursor<'_>> {
-    mark::words(text)
-        .find(|rest| matches!(rest, [_, b' ', b'V', b'R', b'F', b' ', ..]))
-        .map(Cursor::new)
+    let is_mark = |rest: &&[u8]| matches!(rest, [_, b' ', b'V', b'R', b'F', b' ', ..]);
+    // Nearly always: what is decoded begins with the mark.
+    if is_mark(&text) {
+        return Some(Cursor::new(text));
+    }
+    mark::words(text).find(is_mark).map(Cursor::new)
 }
 
 fn event<'a>(mut text: Cursor<'a>, header: &Header) -> Result<Event<'a>, DecodeError> {

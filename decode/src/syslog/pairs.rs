@@ -90,12 +90,23 @@ pub(super) fn closing(quoted: &[u8]) -> Option<usize> {
         if at == quoted.len() {
             return None;
         }
-        let escapes = quoted[..at].iter().rev().take_while(|&&octet| octet == b'\\');
-        if quoted.get(at.wrapping_sub(1)) != Some(&b'\\') || escapes.count() % 2 == 0 {
+        if !is_escaped(quoted, at) {
             return Some(at);
         }
         at += 1;
     }
+}
+
+/// Whether the octet at `at` stands behind an odd number of backslashes.
+#[inline]
+pub(super) fn is_escaped(text: &[u8], at: usize) -> bool {
+    text.get(at.wrapping_sub(1)) == Some(&b'\\') && backslashes(&text[..at]) % 2 == 1
+}
+
+/// How many backslashes `text` ends with.
+#[cold]
+fn backslashes(text: &[u8]) -> usize {
+    text.iter().rev().take_while(|&&octet| octet == b'\\').count()
 }
 
 /// Puts `value` where a key's value goes: [`DecodeError::Malformed`] if there is one already.

@@ -13,7 +13,7 @@ use event::{Action, Event, Kind};
 use super::{Context, Record};
 use crate::bytes::first_of;
 use crate::endpoint::End;
-use crate::syslog::pairs::put;
+use crate::syslog::pairs::{self, put};
 use crate::syslog::session;
 use crate::value::Value;
 use crate::{DecodeError, Ignored};
@@ -86,12 +86,12 @@ fn unknown(name: &[u8]) -> Ignored {
 }
 
 /// Where the first `octet` without a backslash before it is; the length if there is none.
+#[inline]
 fn unescaped(text: &[u8], octet: u8) -> usize {
     let mut at = 0;
     loop {
         at += first_of(&text[at..], [octet]);
-        let escapes = text[..at].iter().rev().take_while(|&&octet| octet == b'\\');
-        if at == text.len() || escapes.count() % 2 == 0 {
+        if at == text.len() || !pairs::is_escaped(text, at) {
             return at;
         }
         at += 1;

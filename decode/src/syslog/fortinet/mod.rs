@@ -38,11 +38,12 @@ pub(super) fn decode(
     header: &Header,
     sink: &mut impl FnMut(&Event<'_>),
 ) -> Result<Outcome, DecodeError> {
-    let body = body(text).ok_or(DecodeError::UnknownFormat)?;
+    let body = pairs::begin(text, |_| false).ok_or(DecodeError::UnknownFormat)?;
     let mut fields = Fields::default();
     pairs::read(body, separator(body), |key, value| fields.put(key, value))?;
-    let found = match fields.kind.required()?.text() {
+    let found = match fields.kind.text() {
         b"sess" => hardware(&fields, header)?,
+        _ if fields.logid.is_absent() => return Err(DecodeError::UnknownFormat),
         b"event" => port_block(&fields, header)?,
         b"traffic" => traffic(&fields, header)?,
         _ => Err(Ignored::NotAMapping),

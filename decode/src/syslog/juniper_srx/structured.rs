@@ -9,7 +9,7 @@ use crate::DecodeError;
 use crate::bytes::Cursor;
 use crate::syslog::frame::Header;
 use crate::syslog::junos::{Block, epoch_ns};
-use crate::syslog::session;
+use crate::syslog::{pairs, session};
 use crate::value::Value;
 
 /// Longest PARAM-NAME (RFC 5424 section 6.3.3) that is looked at in one go.
@@ -159,7 +159,7 @@ fn read<'a>(text: &'a [u8], fields: &mut impl Fields<'a>) -> Result<(), DecodeEr
             return Err(DecodeError::Malformed);
         };
         let tail = text.get(open + 1..).unwrap_or_default();
-        while is_escaped(tail, close - open - 1) {
+        while pairs::is_escaped(tail, close - open - 1) {
             let [next, rest @ ..] = places else {
                 return Err(DecodeError::Truncated);
             };
@@ -199,18 +199,6 @@ fn element(text: &[u8], at: usize) -> Result<usize, DecodeError> {
         Some(_) => Err(DecodeError::Malformed),
         None => Err(DecodeError::Truncated),
     }
-}
-
-/// Whether the quote behind the first `length` octets of a value stands behind an odd number of backslashes.
-#[inline]
-fn is_escaped(value: &[u8], length: usize) -> bool {
-    value.get(length.wrapping_sub(1)) == Some(&b'\\') && backslashes(&value[..length]) % 2 == 1
-}
-
-/// How many backslashes `value` ends with.
-#[cold]
-fn backslashes(value: &[u8]) -> usize {
-    value.iter().rev().take_while(|&&byte| byte == b'\\').count()
 }
 
 /// Whether the first `length` octets of `text` can be a PARAM-NAME (RFC 5424: up to 32 octets): without a blank, behind
