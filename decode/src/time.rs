@@ -1,5 +1,7 @@
 //! Times as devices write them, in ns since 1970 (UTC).
 
+use crate::bytes::{TOPS, decimal};
+
 pub(crate) const NS_PER_S: i64 = 1_000_000_000;
 
 /// Reads a whole RFC 5424 TIMESTAMP (section 6.2.3) with `Z` or an offset.
@@ -9,28 +11,19 @@ pub(crate) const NS_PER_S: i64 = 1_000_000_000;
 #[inline]
 pub(crate) fn rfc5424(text: &[u8]) -> Option<i64> {
     let (date_time, mut rest) = text.split_first_chunk::<19>()?;
-    let two = |at: usize| digit(date_time[at]) * 10 + digit(date_time[at + 1]);
-    let separators = [
-        date_time[4],
-        date_time[7],
-        date_time[10],
-        date_time[13],
-        date_time[16],
-    ];
-    let (century, year, month, day) = (two(0), two(2), two(5), two(8));
-    let (hour, minute, second) = (two(11), two(14), two(17));
-    // A non-digit makes its pair exceed 99 (see `digit`), so that every bound below refuses it.
-    if separators != *b"--T::" || century > 99 || year > 99 || hour > 23 || minute > 59 || second > 59 {
+    let part = |at: usize| u64::from_le_bytes(std::array::from_fn(|index| date_time[at + index]));
+    let date = pairs(part(0), *b"0000-00-")?;
+    let day_hour = pairs(part(8), *b"00T00:00")?;
+    let clock = pairs(part(11), *b"00:00:00")?;
+    let (year, month) = (pair(date, 0) * 100 + pair(date, 2), pair(date, 5));
+    let (hour, minute, second) = (pair(clock, 0), pair(clock, 3), pair(clock, 6));
+    if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let days = days_since_1970(century * 100 + year, month, day)?;
+    let days = days_since_1970(year, month, pair(day_hour, 0))?;
 
     let mut ns: i64 = 0;
     if let Some((b'.', fraction)) = rest.split_first() {
-        let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if digits == 0 || digits > 9 {
-            return None;
-        }
         const SCALE: [i64; 10] = [
             1_000_000_000,
             100_000_000,
@@ -43,10 +36,14 @@ pub(crate) fn rfc5424(text: &[u8]) -> Option<i64> {
             10,
             1,
         ];
-        ns = fraction[..digits]
-            .iter()
-            .fold(0, |ns, byte| ns * 10 + i64::from(byte - b'0'))
-            * SCALE[digits];
+        let (value, digits) = match decimal(fraction) {
+            (_, 8) => longer(fraction)?,
+            (value, digits) => (value, digits),
+        };
+        if digits == 0 {
+            return None;
+        }
+        ns = i64::from(value) * SCALE[digits];
         rest = &fraction[digits..];
     }
     let offset_s = match *rest {
@@ -68,6 +65,32 @@ pub(crate) fn rfc5424(text: &[u8]) -> Option<i64> {
 /// Seconds since 1970 in ns, if they fit.
 pub(crate) fn seconds(s: i64) -> Option<i64> {
     s.checked_mul(NS_PER_S)
+}
+
+/// The two-digit numbers of `text` (little endian), each in the octet of its first digit. `shape` has `0` where a digit
+/// must be, and itself elsewhere.
+#[inline]
+fn pairs(text: u64, shape: [u8; 8]) -> Option<u64> {
+    // What must be added to an octet so that its top bit tells that it is more than a digit, or not what it must be.
+    let limits = shape.map(|octet| if octet == b'0' { 0x76 } else { 0x7f });
+    let digits = text ^ u64::from_le_bytes(shape);
+    let wrong = (digits & !TOPS).wrapping_add(u64::from_le_bytes(limits)) | digits;
+    (wrong & TOPS == 0).then(|| digits.wrapping_mul(10).wrapping_add(digits >> 8))
+}
+
+/// One of the numbers of [`pairs`].
+#[inline]
+const fn pair(pairs: u64, at: u32) -> u32 {
+    (pairs >> (8 * at)) as u32 & 0xff
+}
+
+/// A fraction of 8 or 9 digits.
+#[cold]
+fn longer(fraction: &[u8]) -> Option<(u32, usize)> {
+    let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let value = fraction.get(..digits.min(9))?.iter();
+    let value = value.fold(0, |ns, byte| ns * 10 + u32::from(byte - b'0'));
+    (digits <= 9).then_some((value, digits))
 }
 
 /// The value of a digit; of any other octet 1000, which no field can hold.

@@ -14,9 +14,15 @@ use crate::profile::FORMATS;
 #[inline]
 pub(super) fn find(text: &[u8]) -> Option<(Profile, usize)> {
     let first = words(text).find_map(|rest| {
+        if let [_, b' ', behind @ ..] = rest {
+            let is_nfware = behind.starts_with(b"VRF ");
+            return is_nfware.then_some((Profile::Nfware, text.len() - rest.len()));
+        }
+        if !MAY_BEGIN[usize::from(rest[0])] {
+            return None;
+        }
         // What marks usually begin with tells which format to ask first: no two begin alike.
         let (profile, from) = match rest {
-            [_, b' ', b'V', b'R', b'F', b' ', ..] => return Some((Profile::Nfware, text.len() - rest.len())),
             [b'R', b'T', b'_', ..]
             | [b'A', b'P', b'P', b'T', ..]
             | [b'A', b'A', b'M', b'W', ..]
@@ -45,6 +51,18 @@ pub(super) fn find(text: &[u8]) -> Option<(Profile, usize)> {
     });
     first.or_else(|| unusual(text))
 }
+
+/// Whether a mark may begin with an octet: most words of a header are told by their first.
+const MAY_BEGIN: [bool; 256] = {
+    let octets = b"0123456789ACFJLMNPRS[{adfil";
+    let mut may_begin = [false; 256];
+    let mut index = 0;
+    while index < octets.len() {
+        may_begin[octets[index] as usize] = true;
+        index += 1;
+    }
+    may_begin
+};
 
 /// Whether the format's own marks are in `text`.
 #[inline]

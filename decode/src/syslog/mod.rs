@@ -2,7 +2,7 @@
 //!
 //! - [`frame`]: padding, PRI, and the header's time;
 //! - [`mark`]: which vendor's text it is, and where it begins;
-//! - [`pairs`], [`json`], [`session`]: what several vendors' texts have in common;
+//! - [`pairs`], [`keys`], [`json`], [`session`]: what several vendors' texts have in common;
 //! - one module per vendor, each with the same two functions: `claims` says whether a text has the vendor's own marks
 //!   (cheap and strict: no line of another vendor has them), `decode` gives its events to a sink, all or none.
 
@@ -14,6 +14,7 @@ mod json;
 mod juniper_ms;
 mod juniper_srx;
 mod junos;
+mod keys;
 mod mark;
 mod nfware;
 mod pairs;

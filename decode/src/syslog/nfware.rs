@@ -33,9 +33,7 @@ pub(super) fn decode(
     header: &Header,
     sink: &mut impl FnMut(&Event<'_>),
 ) -> Result<Outcome, DecodeError> {
-    let event = event(find(text).ok_or(DecodeError::UnknownFormat)?, header)?;
-    sink(&event);
-    Ok(Outcome::Events(1))
+    event(find(text).ok_or(DecodeError::UnknownFormat)?, header, sink)
 }
 
 /// The text from its mark on.
@@ -49,7 +47,11 @@ fn find(text: &[u8]) -> Option<Cursor<'_>> {
     mark::words(text).find(is_mark).map(Cursor::new)
 }
 
-fn event<'a>(mut text: Cursor<'a>, header: &Header) -> Result<Event<'a>, DecodeError> {
+fn event(
+    mut text: Cursor<'_>,
+    header: &Header,
+    sink: &mut impl FnMut(&Event<'_>),
+) -> Result<Outcome, DecodeError> {
     // An unknown letter is never "created".
     let action = match text.peek() {
         Some(b'A') => Action::Created,
@@ -66,11 +68,10 @@ fn event<'a>(mut text: Cursor<'a>, header: &Header) -> Result<Event<'a>, DecodeE
         text.expect(b" ")?;
     }
     text.expect(b"INT ")?;
-    let (src_ip, src_port) = match text.peek() {
-        Some(b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' | b':') if bare_port_due(text) => {
-            with_port(text.token())?
-        }
-        _ => end(&mut text)?,
+    let (src_ip, src_port) = match ipv4_end(&mut text) {
+        Some(end) => end?,
+        None if bare_port_due(text) => with_port(text.token())?,
+        None => other_end(&mut text)?,
     };
     text.expect(b" EXT ")?;
     let (x_ip, x_port) = end(&mut text)?;
@@ -101,10 +102,10 @@ fn event<'a>(mut text: Cursor<'a>, header: &Header) -> Result<Event<'a>, DecodeE
             event.kind = Kind::Port;
         } else {
             text.expect(b" DST ")?;
-            let (dst_ip, dst_port) = if is_bare_ipv6(text) {
-                with_port(text.token())?
-            } else {
-                end(&mut text)?
+            let (dst_ip, dst_port) = match ipv4_end(&mut text) {
+                Some(end) => end?,
+                None if is_bare_ipv6(text) => with_port(text.token())?,
+                None => other_end(&mut text)?,
             };
             if dst_port.is_none() {
                 return Err(unfinished(text));
@@ -121,29 +122,51 @@ fn event<'a>(mut text: Cursor<'a>, header: &Header) -> Result<Event<'a>, DecodeE
             return Err(DecodeError::MissingField);
         }
     }
-    if text.is_empty() {
-        Ok(event)
-    } else {
-        Err(DecodeError::Malformed)
+    if !text.is_empty() {
+        return Err(DecodeError::Malformed);
     }
+    sink(&event);
+    Ok(Outcome::Events(1))
 }
+
+/// An address, perhaps with a port.
+type End = (IpAddr, Option<u16>);
 
 /// Takes `ip`, `ip:port`, `[ip]` or `[ip]:port`.
 #[inline]
-fn end(text: &mut Cursor<'_>) -> Result<(IpAddr, Option<u16>), DecodeError> {
-    let ip = match address::ipv4(text.rest()) {
-        Some((ip, length)) if matches!(text.rest().get(length), None | Some(b' ' | b':')) => {
-            text.skip(length);
-            address::specified(ip.into())?
-        }
-        _ => other_address(text)?,
+fn end(text: &mut Cursor<'_>) -> Result<End, DecodeError> {
+    match ipv4_end(text) {
+        Some(end) => end,
+        None => other_end(text),
+    }
+}
+
+/// Takes an IPv4 end; `None` if none is next.
+#[inline]
+fn ipv4_end(text: &mut Cursor<'_>) -> Option<Result<End, DecodeError>> {
+    let (ip, length) = address::ipv4(text.rest())?;
+    let has_port = match text.rest().get(length) {
+        Some(b':') => true,
+        Some(b' ') | None => false,
+        Some(_) => return None,
     };
+    text.skip(length + usize::from(has_port));
+    Some(address::specified(ip.into()).and_then(|ip| {
+        let port = if has_port { Some(text.port()?) } else { None };
+        Ok((ip, port))
+    }))
+}
+
+/// Takes an IPv6 end, or says what is wrong with an IPv4 one.
+#[cold]
+fn other_end(text: &mut Cursor<'_>) -> Result<End, DecodeError> {
+    let ip = other_address(text)?;
     let port = if text.take(b":") { Some(text.port()?) } else { None };
     Ok((ip, port))
 }
 
 /// Whether a bare IPv6 address is next, perhaps with a port.
-#[inline]
+#[cold]
 fn is_bare_ipv6(mut text: Cursor<'_>) -> bool {
     // An IPv4 address has its first dot by then, and a bracket is no digit.
     let begin = text.rest().get(..5).unwrap_or_default();
@@ -154,7 +177,7 @@ fn is_bare_ipv6(mut text: Cursor<'_>) -> bool {
 }
 
 /// Whether the inside end that is next is a bare IPv6 address with a port: the outside end has one port.
-#[inline]
+#[cold]
 fn bare_port_due(mut text: Cursor<'_>) -> bool {
     is_bare_ipv6(text) && {
         text.token();
@@ -168,7 +191,7 @@ fn bare_port_due(mut text: Cursor<'_>) -> bool {
 
 /// Reads `ip:port`, where `ip` is a bare IPv6 address.
 #[cold]
-fn with_port(token: &[u8]) -> Result<(IpAddr, Option<u16>), DecodeError> {
+fn with_port(token: &[u8]) -> Result<End, DecodeError> {
     let colon = token
         .iter()
         .rposition(|&byte| byte == b':')
@@ -210,16 +233,19 @@ fn other_address(text: &mut Cursor<'_>) -> Result<IpAddr, DecodeError> {
 #[inline]
 fn vrf(token: &[u8]) -> Result<Text<'_>, DecodeError> {
     let text = str::from_utf8(token).map_err(|_| DecodeError::NotUtf8)?;
-    let printable = |text: &str| {
-        text.chars()
-            .all(|char| !char.is_control() && !char.is_whitespace())
-            && text.chars().count() <= VRF_CHARS_MAX
-    };
-    if text.is_empty() || !printable(text) {
-        Err(DecodeError::Malformed)
-    } else {
+    let is_plain =
+        !token.is_empty() && token.len() <= VRF_CHARS_MAX && token.iter().all(u8::is_ascii_graphic);
+    if is_plain || is_printable(text) {
         Ok(Text::plain(text))
+    } else {
+        Err(DecodeError::Malformed)
     }
+}
+
+#[cold]
+fn is_printable(text: &str) -> bool {
+    let blank = |char: char| char.is_control() || char.is_whitespace();
+    !text.is_empty() && !text.contains(blank) && text.chars().count() <= VRF_CHARS_MAX
 }
 
 /// Why the text cannot go on like this: it ended, or says something else.

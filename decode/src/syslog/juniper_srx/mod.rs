@@ -4,7 +4,7 @@
 //! - [`structured`]: bodies of `key="value"`, read by key;
 //! - [`text`]: bodies of running text.
 
-mod quotes;
+mod order;
 mod structured;
 mod tag;
 mod text;
@@ -19,7 +19,7 @@ use crate::{DecodeError, Ignored, Outcome};
 use tag::Tag;
 
 pub(super) fn claims(text: &[u8]) -> bool {
-    tag::find(text).is_some()
+    tag::is_in(text)
 }
 
 /// Decodes the message behind the first tag of the text.

@@ -1,0 +1,128 @@
+//! Keys in the order in which devices usually write them.
+//!
+//! A release writes its keys in one order. Comparing what comes next with the key that usually follows takes a few
+//! instructions, finding where a key ends and which one it is many times that. The order is a guess that only costs time
+//! where it is wrong: keys may come in any order, be absent, or be others.
+
+use wide::u8x16;
+
+/// Longest key, with what must follow it, that is compared in one go.
+const KEY_BYTES_MAX: usize = 32;
+
+/// A key with what must follow it (`=`, perhaps a quote), and the slot that its value goes to.
+#[derive(Debug)]
+pub(super) struct Key {
+    text: [[u8; 16]; 2],
+    /// All ones where `text` counts.
+    mask: [[u8; 16]; 2],
+    length: u8,
+    slot: u8,
+}
+
+impl Key {
+    /// The key `name`, followed by `=` and, if `quoted`, a quote: up to 32 octets.
+    pub(super) const fn new(name: &str, quoted: bool, slot: u8) -> Self {
+        let name = name.as_bytes();
+        let length = name.len() + 1 + quoted as usize;
+        assert!(length <= KEY_BYTES_MAX);
+        let (mut text, mut mask) = ([[0; 16]; 2], [[0; 16]; 2]);
+        let mut at = 0;
+        while at < length {
+            text[at / 16][at % 16] = if at < name.len() {
+                name[at]
+            } else if at == name.len() {
+                b'='
+            } else {
+                b'"'
+            };
+            mask[at / 16][at % 16] = 0xff;
+            at += 1;
+        }
+        Self {
+            text,
+            mask,
+            length: length as u8,
+            slot,
+        }
+    }
+
+    pub(super) const fn slot(&self) -> usize {
+        self.slot as usize
+    }
+
+    /// Whether `name` is all of the key.
+    pub(super) fn is(&self, name: &[u8]) -> bool {
+        let text = self.text.as_flattened();
+        text.starts_with(name) && text.get(name.len()) == Some(&b'=')
+    }
+
+    #[inline]
+    fn begins(&self, text: &[u8; KEY_BYTES_MAX]) -> bool {
+        let (halves, _) = text.as_chunks::<16>();
+        let same = |half: usize| {
+            (u8x16::new(halves[half]) & u8x16::new(self.mask[half])).simd_eq(u8x16::new(self.text[half]))
+        };
+        (same(0) & same(1)).to_bitmask() & 0xffff == 0xffff
+    }
+}
+
+/// A walk along the usual order.
+#[derive(Debug)]
+pub(super) struct Walk<'a> {
+    keys: &'a [Key],
+    next: usize,
+}
+
+impl<'a> Walk<'a> {
+    pub(super) const fn new(keys: &'a [Key]) -> Self {
+        Self { keys, next: 0 }
+    }
+
+    /// The key that `text` begins with: its length, with what must follow it, and its slot. `None` for one that is not
+    /// known, and for one so close to the end of the text that it cannot be compared in one go.
+    #[inline]
+    pub(super) fn take(&mut self, text: &[u8]) -> Option<(usize, usize)> {
+        let text = text.first_chunk::<KEY_BYTES_MAX>()?;
+        let key = match self.keys.get(self.next) {
+            Some(key) if key.begins(text) => key,
+            _ => self.find(text)?,
+        };
+        self.next += 1;
+        Some((key.length.into(), key.slot.into()))
+    }
+
+    /// Looks for a key behind the one that was due, and then before it.
+    #[cold]
+    fn find(&mut self, text: &[u8; KEY_BYTES_MAX]) -> Option<&'a Key> {
+        let due = self.next.min(self.keys.len());
+        let (before, behind) = self.keys.split_at(due);
+        let found = behind.iter().position(|key| key.begins(text)).map(|at| due + at);
+        self.next = found.or_else(|| before.iter().position(|key| key.begins(text)))?;
+        self.keys.get(self.next)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_in_any_order_are_found_and_others_are_not() {
+        const KEYS: [Key; 3] = [
+            Key::new("source-port", true, 4),
+            Key::new("a-key-of-exactly-thirty-letters", false, 5),
+            Key::new("source", true, 6),
+        ];
+        let mut walk = Walk::new(&KEYS);
+        let mut take = |text: &str| walk.take(format!("{text:40}").as_bytes());
+        assert_eq!(take("source-port=\"1"), Some((13, 4)));
+        assert_eq!(take("a-key-of-exactly-thirty-letters="), Some((32, 5)));
+        assert_eq!(take("source=\"x"), Some((8, 6)));
+        assert_eq!(take("source-port=\"1"), Some((13, 4)));
+        assert_eq!(take("source=\"x"), Some((8, 6)));
+        assert_eq!(take("source=x"), None);
+        assert_eq!(take("other=\"x"), None);
+        assert_eq!(take("source-port=\"1"), Some((13, 4)));
+        assert_eq!(walk.take(b"source=\"x"), None, "too close to the end");
+    }
+}
