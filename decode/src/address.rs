@@ -5,6 +5,7 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use wide::u8x16;
 
 use crate::DecodeError;
+use crate::bytes::{self, ONES};
 
 /// Longest IPv6 text: eight groups, the last two as a dotted quad.
 const IPV6_TEXT_MAX: usize = 45;
@@ -30,31 +31,82 @@ pub(crate) fn ipv4(bytes: &[u8]) -> Option<(Ipv4Addr, usize)> {
 /// processor would have to guess the number of digits, which is random.
 #[inline]
 fn ipv4_in(window: &[u8; WINDOW]) -> Option<(Ipv4Addr, usize)> {
-    let mut ends = non_digit_bits(window);
+    let first: &[u8; 16] = window.first_chunk()?;
+    let mut ends = non_digit_bits(first);
+    let (bits, length) = octets(window, &mut ends)?;
+    Some((Ipv4Addr::from_bits(bits), length))
+}
+
+/// Reads `ip:port` at the begin of `bytes`, with one of `separators` between them: address, port and length. What follows
+/// is for the caller to judge. `None` for everything else.
+#[inline]
+pub(crate) fn ipv4_port(bytes: &[u8], separators: [u8; 2]) -> Option<(Ipv4Addr, u16, usize)> {
+    if let Some(window) = bytes.first_chunk::<PORT_WINDOW>() {
+        return ipv4_port_in(window, separators);
+    }
+    let mut window = [0; PORT_WINDOW];
+    window.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    ipv4_port_in(&window, separators)
+}
+
+/// Octets that [`ipv4_port`] looks at: 21 of address and port, the one behind them, and whole loads.
+const PORT_WINDOW: usize = 32;
+
+#[inline]
+fn ipv4_port_in(window: &[u8; PORT_WINDOW], separators: [u8; 2]) -> Option<(Ipv4Addr, u16, usize)> {
+    let (halves, _) = window.as_chunks::<16>();
+    let mut ends = non_digit_bits(&halves[0]) | non_digit_bits(&halves[1]) << 16;
+    let (bits, length) = octets(window.first_chunk()?, &mut ends)?;
+    let start = length + 1;
+    let digits = (ends.trailing_zeros() as usize).wrapping_sub(start);
+    let word = u64::from_le_bytes(*window.get(start..)?.first_chunk()?);
+    let (port, wrong) = up_to_5_digits(word, digits)?;
+    let separator = *window.get(length)?;
+    let separates = separator == separators[0] || separator == separators[1];
+    (separates && !wrong).then(|| (Ipv4Addr::from_bits(bits), port as u16, start + digits))
+}
+
+/// The number of the first `digits` octets of `word`, which are digits, and whether it has a leading zero or is above
+/// 65,535; `None` if it has no digits, or more than five.
+#[inline]
+fn up_to_5_digits(word: u64, digits: usize) -> Option<(u32, bool)> {
+    const LEAST: [u32; 8] = [0, 0, 10, 100, 1000, 10_000, 0, 0];
+    if !(1..=5).contains(&digits) {
+        return None;
+    }
+    let value = bytes::digits(word ^ (0x30 * ONES), digits);
+    Some((value, value < LEAST[digits & 7] || value > 65_535))
+}
+
+/// The four octets whose ends are the first four bits of `ends`, which are taken out, as one number, and their length.
+#[inline]
+fn octets(window: &[u8; WINDOW], ends: &mut u32) -> Option<(u32, usize)> {
     let mut start = 0;
     let mut wrong = 0;
     let mut address = 0;
     for last in [false, false, false, true] {
-        if last && ends == 0 {
+        if last && *ends == 0 {
             return None;
         }
         // The 17th bit stands for "none"; `OCTETS` refuses what comes of it. The masks below only spare checks.
-        let end = (ends | 1 << 16).trailing_zeros();
-        ends &= ends.wrapping_sub(1);
+        let end = (*ends | 1 << 16).trailing_zeros();
+        *ends &= ends.wrapping_sub(1);
         let digits = end.wrapping_sub(start) & 15;
         let at = (start & 15) as usize;
-        let word = u32::from_be_bytes([window[at], window[at + 1], window[at + 2], window[at + 3]]);
-        let number = (word & 0x0f0f_0f0f) >> (0_u32.wrapping_sub(8 * digits) & 31);
+        let word = u32::from_le_bytes([window[at], window[at + 1], window[at + 2], window[at + 3]]);
+        // The last digit goes to the top octet.
+        let number = (word & 0x0f0f_0f0f) << (0_u32.wrapping_sub(8 * digits) & 31);
         let (least, span) = OCTETS[digits as usize];
-        wrong |= u32::from(number.wrapping_sub(least) > span);
+        wrong |= u32::from(number.swap_bytes().wrapping_sub(least) > span);
         if !last {
             wrong |= u32::from(window[(end & 15) as usize] ^ b'.');
         }
-        let value = (number >> 16) * 100 + (number >> 8 & 0xff) * 10 + (number & 0xff);
+        // Hundreds, tens and ones meet in one octet of the product, and nothing is carried into that.
+        let value = (number >> 8).wrapping_mul(100 << 16 | 10 << 8 | 1) >> 16 & 0xff;
         address = address << 8 | value;
         start = end + 1;
     }
-    (wrong == 0).then(|| (Ipv4Addr::from_bits(address), start as usize - 1))
+    (wrong == 0).then(|| (address, start as usize - 1))
 }
 
 /// The least number of so many digits and how far above it the greatest is, a digit per octet: without leading zeros,
@@ -67,11 +119,10 @@ const OCTETS: [(u32, u32); 16] = {
     octets
 };
 
-/// A bit for each of the first 16 octets that is no digit.
+/// A bit for each octet that is no digit.
 #[inline]
-fn non_digit_bits(window: &[u8; WINDOW]) -> u32 {
-    let first: [u8; 16] = std::array::from_fn(|index| window[index]);
-    let values = u8x16::new(first) - u8x16::splat(b'0');
+fn non_digit_bits(octets: &[u8; 16]) -> u32 {
+    let values = u8x16::new(*octets) - u8x16::splat(b'0');
     !values.min(u8x16::splat(9)).simd_eq(values).to_bitmask() & 0xffff
 }
 
@@ -117,6 +168,24 @@ mod tests {
             prop_assert_eq!(ipv4(text.as_bytes()), Some((address, address.to_string().len())));
         }
 
+        #[test]
+        fn reads_every_address_with_a_port(bits: u32, port: u16, colon: bool, tail in "([^0-9].{0,24})?") {
+            let (address, separator) = (Ipv4Addr::from_bits(bits), if colon { ':' } else { '/' });
+            let text = format!("{address}{separator}{port}{tail}");
+            let length = text.len() - tail.len();
+            prop_assert_eq!(ipv4_port(text.as_bytes(), *b":/"), Some((address, port, length)));
+        }
+
+        #[test]
+        fn ports_agree_with_the_standard_library(text in "[0-9]{1,3}(\\.[0-9]{1,3}){3}[:/.]?[0-9]{0,6}", tail in " {0,20}") {
+            let ours = ipv4_port(format!("{text}{tail}").as_bytes(), *b":/").filter(|&(_, _, length)| length == text.len());
+            let theirs = text.rsplit_once([':', '/']).and_then(|(ip, port)| {
+                let canonical = port == "0" || !port.starts_with('0');
+                Some((ip.parse().ok()?, port.parse().ok().filter(|_| canonical)?, text.len()))
+            });
+            prop_assert_eq!(ours, theirs);
+        }
+
         // The standard library is the judge: strict about leading zeros as well.
         #[test]
         fn agrees_with_the_standard_library(text in "[0-9]{0,4}[.:]?[0-9]{0,4}[.x]?[0-9]{0,4}[.-]{0,2}[0-9]{0,4}") {
@@ -136,6 +205,7 @@ mod tests {
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>) {
             let _ = whole(&bytes);
+            let _ = ipv4_port(&bytes, *b":/");
         }
     }
 

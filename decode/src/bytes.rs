@@ -139,6 +139,12 @@ pub(crate) fn decimal(bytes: &[u8]) -> (u32, usize) {
     if digits == 8 {
         return (u32::MAX, 8);
     }
+    (self::digits(word, digits), digits)
+}
+
+/// The number whose `digits` digits, 1 to 7, are the first octets of `word`, as values; the others may be anything.
+#[inline]
+pub(crate) const fn digits(word: u64, digits: usize) -> u32 {
     // The digits go to the top octets, so that zeros lead; then pairs, quads and the whole are summed at once.
     let pairs = word << (64 - 8 * digits);
     let pairs = (pairs.wrapping_mul(10)).wrapping_add(pairs >> 8);
@@ -147,7 +153,7 @@ pub(crate) fn decimal(bytes: &[u8]) -> (u32, usize) {
         .wrapping_mul(0x000f_4240_0000_0064)
         .wrapping_add(((pairs >> 16) & EVERY_FOURTH).wrapping_mul(0x0000_2710_0000_0001))
         >> 32;
-    (value as u32, digits)
+    value as u32
 }
 
 /// [`decimal`] where fewer than 8 octets are left.
@@ -177,6 +183,20 @@ pub(crate) fn blank(bytes: &[u8]) -> usize {
         }
     }
     8 * words.len() + tail.iter().position(|&byte| byte == b' ').unwrap_or(tail.len())
+}
+
+/// Whether all octets are ASCII. By whole words to the last octet: the standard library takes what is left of 32 octets
+/// one by one.
+#[inline]
+pub(crate) fn is_ascii(bytes: &[u8]) -> bool {
+    let Some(last) = bytes.last_chunk::<16>() else {
+        return bytes.is_ascii();
+    };
+    let (chunks, _) = bytes.as_chunks::<16>();
+    let all = chunks
+        .iter()
+        .fold(u8x16::new(*last), |all, chunk| all | u8x16::new(*chunk));
+    all.to_bitmask() & 0xffff == 0
 }
 
 /// Where the first octet of `bytes` is that is one of `wanted`; the length if there is none.
@@ -253,6 +273,13 @@ mod tests {
         fn blank_is_the_first(bytes: Vec<u8>) {
             let first = bytes.iter().position(|&byte| byte == b' ');
             prop_assert_eq!(blank(&bytes), first.unwrap_or(bytes.len()));
+        }
+
+        #[test]
+        fn ascii_is_ascii(mut bytes in "[ -~]{0,70}", other in any::<prop::sample::Index>()) {
+            prop_assert!(is_ascii(bytes.as_bytes()));
+            bytes.insert(other.index(bytes.len() + 1), '\u{e9}');
+            prop_assert!(!is_ascii(bytes.as_bytes()));
         }
 
         #[test]

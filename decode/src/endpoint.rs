@@ -13,6 +13,16 @@ pub(crate) type End = (IpAddr, u16);
 /// [`DecodeError::Truncated`] if the text ends inside of it; what follows the port is for the caller to judge.
 #[inline]
 pub(crate) fn take(text: &mut Cursor<'_>) -> Result<End, DecodeError> {
+    if let Some((ip, port, length)) = address::ipv4_port(text.rest(), *b":/") {
+        text.skip(length);
+        return Ok((address::specified(ip.into())?, port));
+    }
+    unusual(text)
+}
+
+/// What is no IPv4 address with a port, or why.
+#[cold]
+fn unusual(text: &mut Cursor<'_>) -> Result<End, DecodeError> {
     let ip = match address::ipv4(text.rest()) {
         Some((ip, length)) => {
             text.skip(length);

@@ -24,7 +24,7 @@ mod sixwind;
 
 use event::Event;
 
-use crate::{DecodeError, Outcome, Profile};
+use crate::{DecodeError, Outcome, Profile, bytes};
 
 /// Longest message that is decoded, in octets. RFC 5424 section 6.1 asks for 2,048.
 pub const MAX_LINE_BYTES: usize = 8192;
@@ -47,7 +47,7 @@ pub fn decode(
     if message.is_empty() {
         return Err(DecodeError::Empty);
     }
-    if !message.is_ascii() && str::from_utf8(message).is_err() {
+    if !bytes::is_ascii(message) && str::from_utf8(message).is_err() {
         return Err(DecodeError::NotUtf8);
     }
     let frame = frame::read(message);

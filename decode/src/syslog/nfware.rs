@@ -53,10 +53,14 @@ fn event(
     sink: &mut impl FnMut(&Event<'_>),
 ) -> Result<Outcome, DecodeError> {
     // An unknown letter is never "created".
-    let action = match text.peek() {
-        Some(b'A') => Action::Created,
-        Some(b'D') => Action::Deleted,
-        _ => return Err(DecodeError::Malformed),
+    let letter = text.peek();
+    if !matches!(letter, Some(b'A' | b'D')) {
+        return Err(DecodeError::Malformed);
+    }
+    let action = if letter == Some(b'A') {
+        Action::Created
+    } else {
+        Action::Deleted
     };
     text.skip(1);
     text.expect(b" VRF ")?;
@@ -69,7 +73,7 @@ fn event(
     }
     text.expect(b"INT ")?;
     let (src_ip, src_port) = match ipv4_end(&mut text) {
-        Some(end) => end?,
+        Some(end) => end,
         None if bare_port_due(text) => with_port(text.token())?,
         None => other_end(&mut text)?,
     };
@@ -103,7 +107,7 @@ fn event(
         } else {
             text.expect(b" DST ")?;
             let (dst_ip, dst_port) = match ipv4_end(&mut text) {
-                Some(end) => end?,
+                Some(end) => end,
                 None if is_bare_ipv6(text) => with_port(text.token())?,
                 None => other_end(&mut text)?,
             };
@@ -136,31 +140,39 @@ type End = (IpAddr, Option<u16>);
 #[inline]
 fn end(text: &mut Cursor<'_>) -> Result<End, DecodeError> {
     match ipv4_end(text) {
-        Some(end) => end,
+        Some(end) => Ok(end),
         None => other_end(text),
     }
 }
 
-/// Takes an IPv4 end; `None` if none is next.
+/// Takes a good IPv4 end; `None` if none is next.
 #[inline]
-fn ipv4_end(text: &mut Cursor<'_>) -> Option<Result<End, DecodeError>> {
-    let (ip, length) = address::ipv4(text.rest())?;
-    let has_port = match text.rest().get(length) {
-        Some(b':') => true,
-        Some(b' ') | None => false,
-        Some(_) => return None,
+fn ipv4_end(text: &mut Cursor<'_>) -> Option<End> {
+    let with_port = address::ipv4_port(text.rest(), *b"::");
+    let (ip, port, length) = if let Some((ip, port, length)) = with_port {
+        (ip, Some(port), length)
+    } else {
+        let (ip, length) = address::ipv4(text.rest())?;
+        (ip, None, length)
     };
-    text.skip(length + usize::from(has_port));
-    Some(address::specified(ip.into()).and_then(|ip| {
-        let port = if has_port { Some(text.port()?) } else { None };
-        Ok((ip, port))
-    }))
+    let is_whole = port.is_some() || matches!(text.rest().get(length), None | Some(b' '));
+    if ip.is_unspecified() || !is_whole {
+        return None;
+    }
+    text.skip(length);
+    Some((ip.into(), port))
 }
 
 /// Takes an IPv6 end, or says what is wrong with an IPv4 one.
 #[cold]
 fn other_end(text: &mut Cursor<'_>) -> Result<End, DecodeError> {
-    let ip = other_address(text)?;
+    let ip = match address::ipv4(text.rest()) {
+        Some((ip, length)) if matches!(text.rest().get(length), None | Some(b' ' | b':')) => {
+            text.skip(length);
+            address::specified(ip.into())?
+        }
+        _ => other_address(text)?,
+    };
     let port = if text.take(b":") { Some(text.port()?) } else { None };
     Ok((ip, port))
 }
@@ -204,7 +216,7 @@ fn with_port(token: &[u8]) -> Result<End, DecodeError> {
     Ok((address::ipv6(&token[..colon])?, Some(number)))
 }
 
-/// Takes an IPv6 address, or says what is wrong with an IPv4 one.
+/// Takes an IPv6 address.
 #[cold]
 fn other_address(text: &mut Cursor<'_>) -> Result<IpAddr, DecodeError> {
     let at_end;
