@@ -196,7 +196,7 @@ pub(crate) fn is_ascii(bytes: &[u8]) -> bool {
     let all = chunks
         .iter()
         .fold(u8x16::new(*last), |all, chunk| all | u8x16::new(*chunk));
-    all.to_bitmask() & 0xffff == 0
+    all.to_bitmask().trailing_zeros() >= 16
 }
 
 /// Where the first octet of `bytes` is that is one of `wanted`; the length if there is none.

@@ -15,6 +15,9 @@ pub(super) struct Key {
     text: [[u8; 16]; 2],
     /// All ones where `text` counts.
     mask: [[u8; 16]; 2],
+    /// The first 8 octets of both, little endian.
+    first: u64,
+    first_mask: u64,
     length: u8,
     slot: u8,
 }
@@ -26,6 +29,7 @@ impl Key {
         let length = name.len() + 1 + quoted as usize;
         assert!(length <= KEY_BYTES_MAX);
         let (mut text, mut mask) = ([[0; 16]; 2], [[0; 16]; 2]);
+        let (mut first, mut first_mask) = (0, 0);
         let mut at = 0;
         while at < length {
             text[at / 16][at % 16] = if at < name.len() {
@@ -36,24 +40,20 @@ impl Key {
                 b'"'
             };
             mask[at / 16][at % 16] = 0xff;
+            if at < 8 {
+                first |= (text[0][at] as u64) << (8 * at);
+                first_mask |= 0xff << (8 * at);
+            }
             at += 1;
         }
         Self {
             text,
             mask,
+            first,
+            first_mask,
             length: length as u8,
             slot,
         }
-    }
-
-    pub(super) const fn slot(&self) -> usize {
-        self.slot as usize
-    }
-
-    /// Whether `name` is all of the key.
-    pub(super) fn is(&self, name: &[u8]) -> bool {
-        let text = self.text.as_flattened();
-        text.starts_with(name) && text.get(name.len()) == Some(&b'=')
     }
 
     #[inline]
@@ -79,10 +79,17 @@ impl<'a> Walk<'a> {
     }
 
     /// The key that `text` begins with: its length, with what must follow it, and its slot. `None` for one that is not
-    /// known, and for one so close to the end of the text that it cannot be compared in one go.
+    /// known.
     #[inline]
     pub(super) fn take(&mut self, text: &[u8]) -> Option<(usize, usize)> {
-        let text = text.first_chunk::<KEY_BYTES_MAX>()?;
+        match text.first_chunk::<KEY_BYTES_MAX>() {
+            Some(text) => self.take_in(text),
+            None => self.take_at_end(text),
+        }
+    }
+
+    #[inline]
+    fn take_in(&mut self, text: &[u8; KEY_BYTES_MAX]) -> Option<(usize, usize)> {
         let key = match self.keys.get(self.next) {
             Some(key) if key.begins(text) => key,
             _ => self.find(text)?,
@@ -91,13 +98,23 @@ impl<'a> Walk<'a> {
         Some((key.length.into(), key.slot.into()))
     }
 
+    #[inline(never)]
+    fn take_at_end(&mut self, text: &[u8]) -> Option<(usize, usize)> {
+        let mut chunk = [0; KEY_BYTES_MAX];
+        chunk.get_mut(..text.len())?.copy_from_slice(text);
+        self.take_in(&chunk)
+    }
+
     /// Looks for a key behind the one that was due, and then before it.
-    #[cold]
+    #[inline(never)]
     fn find(&mut self, text: &[u8; KEY_BYTES_MAX]) -> Option<&'a Key> {
+        let word = u64::from_le_bytes(*text.first_chunk()?);
+        // Few keys are alike in what 8 octets show.
+        let is_it = |key: &Key| (word & key.first_mask) == key.first && key.begins(text);
         let due = self.next.min(self.keys.len());
         let (before, behind) = self.keys.split_at(due);
-        let found = behind.iter().position(|key| key.begins(text)).map(|at| due + at);
-        self.next = found.or_else(|| before.iter().position(|key| key.begins(text)))?;
+        let found = behind.iter().position(is_it).map(|at| due + at);
+        self.next = found.or_else(|| before.iter().position(is_it))?;
         self.keys.get(self.next)
     }
 }
@@ -123,6 +140,8 @@ mod tests {
         assert_eq!(take("source=x"), None);
         assert_eq!(take("other=\"x"), None);
         assert_eq!(take("source-port=\"1"), Some((13, 4)));
-        assert_eq!(walk.take(b"source=\"x"), None, "too close to the end");
+        assert_eq!(walk.take(b"source=\"x"), Some((8, 6)), "close to the end");
+        assert_eq!(walk.take(b"source="), None, "cut off");
+        assert_eq!(walk.take(b""), None);
     }
 }

@@ -1,6 +1,7 @@
 //! Texts of `key=value` pairs.
 
 use super::frame::BYTE_ORDER_MARK;
+use super::keys::{Key, Walk};
 use crate::DecodeError;
 use crate::bytes::first_of;
 use crate::value::Value;
@@ -48,37 +49,73 @@ pub(super) fn read<'a>(
     separator: u8,
     mut each: impl FnMut(&'a [u8], Value<'a>) -> Result<(), DecodeError>,
 ) -> Result<(), DecodeError> {
-    let mut rest = text;
-    loop {
-        while let [octet, behind @ ..] = rest
-            && (*octet == b' ' || *octet == separator)
-        {
-            rest = behind;
-        }
-        if rest.is_empty() {
-            return Ok(());
-        }
-        let length = first_of(rest, [b'=', b' ', b'"']);
-        let (key, tail) = match rest.split_at(length) {
-            (b"", _) => return Err(DecodeError::Malformed),
-            (key, [b'=', tail @ ..]) => (key, tail),
-            (_, []) => return Err(DecodeError::Truncated),
-            _ => return Err(DecodeError::Malformed),
-        };
-        rest = if let [b'"', quoted @ ..] = tail {
-            let end = closing(quoted).ok_or(DecodeError::Truncated)?;
-            each(key, Value::new(quoted, end))?;
-            let behind = &quoted[end + 1..];
-            if !matches!(behind, [] | [b' ', ..]) && behind[0] != separator {
-                return Err(DecodeError::Malformed);
-            }
-            behind
-        } else {
-            let end = first_of(tail, [b' ', separator]);
-            each(key, Value::new(tail, end))?;
-            &tail[end..]
-        };
+    let mut rest = behind_separators(text, separator);
+    while !rest.is_empty() {
+        let key = key(rest)?;
+        let (value, behind) = value(&rest[key.len() + 1..], separator)?;
+        each(key, value)?;
+        rest = behind_separators(behind, separator);
     }
+    Ok(())
+}
+
+/// [`read`] for keys that usually come in an order: gives each value with the slot of its key, `other` for unknown keys.
+#[inline]
+pub(super) fn read_known<'a>(
+    text: &'a [u8],
+    separator: u8,
+    order: &[Key],
+    other: usize,
+    mut each: impl FnMut(usize, Value<'a>) -> Result<(), DecodeError>,
+) -> Result<(), DecodeError> {
+    let mut walk = Walk::new(order);
+    let mut rest = behind_separators(text, separator);
+    while !rest.is_empty() {
+        let (length, slot) = match walk.take(rest) {
+            Some(known) => known,
+            None => (key(rest)?.len() + 1, other),
+        };
+        let (value, behind) = value(rest.get(length..).unwrap_or_default(), separator)?;
+        each(slot, value)?;
+        rest = behind_separators(behind, separator);
+    }
+    Ok(())
+}
+
+/// The key that `text` begins with, before its `=`.
+#[inline]
+fn key(text: &[u8]) -> Result<&[u8], DecodeError> {
+    match text.split_at(first_of(text, *b"= \"")) {
+        (b"", _) => Err(DecodeError::Malformed),
+        (key, [b'=', ..]) => Ok(key),
+        (_, []) => Err(DecodeError::Truncated),
+        _ => Err(DecodeError::Malformed),
+    }
+}
+
+/// The value that `text` begins with, and what stands behind it.
+#[inline]
+fn value(text: &[u8], separator: u8) -> Result<(Value<'_>, &[u8]), DecodeError> {
+    if let [b'"', quoted @ ..] = text {
+        let end = closing(quoted).ok_or(DecodeError::Truncated)?;
+        let behind = &quoted[end + 1..];
+        if !matches!(behind, [] | [b' ', ..]) && behind[0] != separator {
+            return Err(DecodeError::Malformed);
+        }
+        return Ok((Value::new(quoted, end), behind));
+    }
+    let end = first_of(text, [b' ', separator]);
+    Ok((Value::new(text, end), &text[end..]))
+}
+
+#[inline]
+fn behind_separators(mut text: &[u8], separator: u8) -> &[u8] {
+    while let [octet, behind @ ..] = text
+        && (*octet == b' ' || *octet == separator)
+    {
+        text = behind;
+    }
+    text
 }
 
 /// Where the quote is that closes what `quoted` begins with.

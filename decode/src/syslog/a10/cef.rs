@@ -91,7 +91,7 @@ fn unescaped(text: &[u8], octet: u8) -> usize {
     let mut at = 0;
     loop {
         at += first_of(&text[at..], [octet]);
-        if at == text.len() || !pairs::is_escaped(text, at) {
+        if !pairs::is_escaped(text, at) || at == text.len() {
             return at;
         }
         at += 1;
@@ -120,14 +120,14 @@ impl<'a> Fields<'a> {
             return Err(DecodeError::Truncated);
         }
         let mut equals = unescaped(rest, b'=');
+        if equals == 0 || rest[..equals].contains(&b' ') {
+            return Err(DecodeError::Malformed);
+        }
         loop {
             if equals == rest.len() {
                 return Err(DecodeError::Truncated);
             }
             let (key, value) = (&rest[..equals], &rest[equals + 1..]);
-            if key.is_empty() || key.contains(&b' ') {
-                return Err(DecodeError::Malformed);
-            }
             // The next key begins behind the last blank before its equals sign.
             let mut from = 0;
             let next = loop {
@@ -136,6 +136,7 @@ impl<'a> Fields<'a> {
                     break None;
                 }
                 match value[from..next].iter().rposition(|&octet| octet == b' ') {
+                    Some(blank) if from + blank + 1 == next => return Err(DecodeError::Malformed),
                     Some(blank) => break Some((from + blank, next)),
                     // Part of the value.
                     None => from = next + 1,

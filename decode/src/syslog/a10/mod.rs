@@ -123,7 +123,8 @@ impl<'a> Context<'a> {
             first = false;
             // Some headers write the date with slashes.
             let slash = word.iter().rposition(|&octet| octet == b'/');
-            if let Some(slash) = slash.filter(|_| !word.iter().all(|octet| b"0123456789/".contains(octet))) {
+            let is_date = |word: &[u8]| word.iter().all(|octet| octet.is_ascii_digit() || *octet == b'/');
+            if let Some(slash) = slash.filter(|_| !is_date(word)) {
                 let partition = &word[slash + 1..];
                 self.partition = Value::new(partition, partition.len()).name()?;
             }

@@ -20,8 +20,8 @@ use crate::time::{self, seconds};
 use crate::value::Value;
 use crate::{DecodeError, Ignored, Outcome};
 
-mod fields;
-use fields::Fields;
+mod order;
+use order::{ORDER, OTHER, SLOTS, slot};
 
 const NS_PER_MS: i64 = 1_000_000;
 
@@ -39,11 +39,11 @@ pub(super) fn decode(
     sink: &mut impl FnMut(&Event<'_>),
 ) -> Result<Outcome, DecodeError> {
     let body = pairs::begin(text, |_| false).ok_or(DecodeError::UnknownFormat)?;
-    let mut fields = Fields::default();
-    pairs::read(body, separator(body), |key, value| fields.put(key, value))?;
-    let found = match fields.kind.text() {
+    let mut fields = [Value::default(); SLOTS];
+    read(body, separator(body), &mut fields)?;
+    let found = match fields[slot::KIND].text() {
         b"sess" => hardware(&fields, header)?,
-        _ if fields.logid.is_absent() => return Err(DecodeError::UnknownFormat),
+        _ if fields[slot::LOGID].is_absent() => return Err(DecodeError::UnknownFormat),
         b"event" => port_block(&fields, header)?,
         b"traffic" => traffic(&fields, header)?,
         _ => Err(Ignored::NotAMapping),
@@ -82,43 +82,63 @@ fn separator(body: &[u8]) -> u8 {
     }
 }
 
+/// The values that events need, by their slots.
+type Fields<'a> = [Value<'a>; SLOTS];
+
+/// Reads the pairs. A key that is needed and comes twice is an error.
+fn read<'a>(body: &'a [u8], separator: u8, fields: &mut Fields<'a>) -> Result<(), DecodeError> {
+    let mut filled = 0_u64;
+    pairs::read_known(body, separator, &ORDER, OTHER, |slot, value| {
+        let bit = 1 << slot;
+        if filled & bit & !(1 << OTHER) != 0 {
+            return Err(DecodeError::Malformed);
+        }
+        filled |= bit;
+        fields[slot] = value;
+        Ok(())
+    })
+}
+
 /// An event, or why a record that is whole holds none.
 type Found<'a> = Result<Event<'a>, Ignored>;
 
 /// A session of the NP7 hardware log.
 fn hardware<'a>(fields: &Fields<'a>, header: &Header) -> Result<Found<'a>, DecodeError> {
-    let action = match fields.act.required()?.text() {
+    let action = match fields[slot::ACT].required()?.text() {
         b"start" => Action::Created,
         b"end" => Action::Deleted,
         _ => return Err(DecodeError::UnknownFormat),
     };
-    if !fields.pid.is_absent() && fields.pid.count()? & PID_DENIES != 0 {
+    if !fields[slot::PID].is_absent() && fields[slot::PID].count()? & PID_DENIES != 0 {
         return Ok(Err(Ignored::NotAMapping));
     }
-    let source = end(fields.sip, fields.sport)?;
-    let destination = end(fields.dip, fields.dport)?;
+    let source = end(fields[slot::SIP], fields[slot::SPORT])?;
+    let destination = end(fields[slot::DIP], fields[slot::DPORT])?;
     let session = Session {
         action,
-        protocol: fields.proto.required()?.protocol()?,
+        protocol: fields[slot::PROTO].required()?.protocol()?,
         source,
         destination,
-        nat_source: end_or_none(fields.nsip, fields.nsport)?.unwrap_or(source),
-        nat_destination: remote_or_none(fields.ndip, fields.ndport)?.unwrap_or(destination),
+        nat_source: end_or_none(fields[slot::NSIP], fields[slot::NSPORT])?.unwrap_or(source),
+        nat_destination: remote_or_none(fields[slot::NDIP], fields[slot::NDPORT])?.unwrap_or(destination),
     };
     let Some(event) = session.event() else {
         return Ok(Err(Ignored::NotTranslated));
     };
-    let duration_ns = if fields.dur.is_absent() {
+    let duration_ns = if fields[slot::DUR].is_absent() {
         None
     } else {
-        fields.dur.count()?.checked_mul(NS_PER_MS)
+        fields[slot::DUR].count()?.checked_mul(NS_PER_MS)
     };
     finish(event, fields, header, duration_ns).map(Ok)
 }
 
 /// A port block event.
 fn port_block<'a>(fields: &Fields<'a>, header: &Header) -> Result<Found<'a>, DecodeError> {
-    let action = match (message_id(fields.logid.text()), fields.action.text()) {
+    let action = match (
+        message_id(fields[slot::LOGID].text()),
+        fields[slot::ACTION].text(),
+    ) {
         (b"22015", b"pba-close" | b"pba-interim") | (b"22016", b"pba-create" | b"pba-interim") => {
             return Err(DecodeError::Malformed);
         }
@@ -128,11 +148,11 @@ fn port_block<'a>(fields: &Fields<'a>, header: &Header) -> Result<Found<'a>, Dec
         (b"22013" | b"22014", _) => return Ok(Err(Ignored::ResourceAlarm)),
         _ => return Ok(Err(Ignored::NotAMapping)),
     };
-    let inside = fields.saddr.required()?.address()?;
-    let outside = fields.nat.required()?.address()?;
+    let inside = fields[slot::SADDR].required()?.address()?;
+    let outside = fields[slot::NAT].required()?.address()?;
     let ports = (
-        fields.portbegin.required()?.port()?,
-        fields.portend.required()?.port()?,
+        fields[slot::PORTBEGIN].required()?.port()?,
+        fields[slot::PORTEND].required()?.port()?,
     );
     if ports.1 < ports.0 {
         return Err(DecodeError::BadRange);
@@ -145,22 +165,25 @@ fn port_block<'a>(fields: &Fields<'a>, header: &Header) -> Result<Found<'a>, Dec
 
 /// A session of the traffic log.
 fn traffic<'a>(fields: &Fields<'a>, header: &Header) -> Result<Found<'a>, DecodeError> {
-    let how = fields.trandisp.text();
+    let how = fields[slot::TRANDISP].text();
     let has = |word: &[u8]| how.windows(word.len()).any(|part| part == word);
     let nat_source = if has(b"snat") {
-        end_or_none(fields.transip, fields.transport)?
+        end_or_none(fields[slot::TRANSIP], fields[slot::TRANSPORT])?
     } else {
         None
     };
     let nat_destination = if has(b"dnat") {
-        end_or_none(fields.tranip, fields.tranport)?
+        end_or_none(fields[slot::TRANIP], fields[slot::TRANPORT])?
     } else {
         None
     };
     if nat_source.is_none() && nat_destination.is_none() {
         return Ok(Err(Ignored::NotTranslated));
     }
-    let action = match (message_id(fields.logid.text()), fields.action.text()) {
+    let action = match (
+        message_id(fields[slot::LOGID].text()),
+        fields[slot::ACTION].text(),
+    ) {
         (_, b"deny" | b"blocked") => return Ok(Err(Ignored::NotAMapping)),
         (b"00013", b"start") => Action::Created,
         (b"00013", _) => Action::Deleted,
@@ -168,11 +191,11 @@ fn traffic<'a>(fields: &Fields<'a>, header: &Header) -> Result<Found<'a>, Decode
         (b"00020", _) => Action::Updated,
         _ => return Ok(Err(Ignored::NotAMapping)),
     };
-    let source = end(fields.srcip, fields.srcport)?;
-    let destination = end(fields.dstip, fields.dstport)?;
+    let source = end(fields[slot::SRCIP], fields[slot::SRCPORT])?;
+    let destination = end(fields[slot::DSTIP], fields[slot::DSTPORT])?;
     let session = Session {
         action,
-        protocol: fields.proto.required()?.protocol()?,
+        protocol: fields[slot::PROTO].required()?.protocol()?,
         source,
         destination,
         nat_source: nat_source.unwrap_or(source),
@@ -181,10 +204,10 @@ fn traffic<'a>(fields: &Fields<'a>, header: &Header) -> Result<Found<'a>, Decode
     let Some(event) = session.event() else {
         return Ok(Err(Ignored::NotTranslated));
     };
-    let duration_ns = if fields.duration.is_absent() || action == Action::Created {
+    let duration_ns = if fields[slot::DURATION].is_absent() || action == Action::Created {
         None
     } else {
-        seconds(fields.duration.count()?)
+        seconds(fields[slot::DURATION].count()?)
     };
     finish(event, fields, header, duration_ns).map(Ok)
 }
@@ -216,8 +239,8 @@ fn finish<'a>(
     header: &Header,
     duration_ns: Option<i64>,
 ) -> Result<Event<'a>, DecodeError> {
-    event.vrf = fields.vd.name()?;
-    event.subscriber = fields.user.escaped_name()?;
+    event.vrf = fields[slot::VD].name()?;
+    event.subscriber = fields[slot::USER].escaped_name()?;
     header.stamp(&mut event);
     if let Some(time_ns) = event_time(fields)? {
         event.time_ns = Some(time_ns);
@@ -231,9 +254,9 @@ fn finish<'a>(
 
 /// The time of a record, if it is absolute.
 fn event_time(fields: &Fields<'_>) -> Result<Option<i64>, DecodeError> {
-    if !fields.eventtime.is_absent() {
-        let count = fields.eventtime.count()?;
-        return match fields.eventtime.text().len() {
+    if !fields[slot::EVENTTIME].is_absent() {
+        let count = fields[slot::EVENTTIME].count()?;
+        return match fields[slot::EVENTTIME].text().len() {
             ..=11 => seconds(count).map(Some).ok_or(DecodeError::BadTime),
             18.. => Ok(Some(count)),
             _ => Err(DecodeError::BadTime),
@@ -241,9 +264,9 @@ fn event_time(fields: &Fields<'_>) -> Result<Option<i64>, DecodeError> {
     }
     // `2026-02-03`, `10:11:12`, `+0000`.
     let (Some(date), Some(clock), Some([sign, h1, h0, m1, m0])) = (
-        fields.date.text().as_array::<10>(),
-        fields.time.text().as_array::<8>(),
-        fields.tz.text().as_array::<5>(),
+        fields[slot::DATE].text().as_array::<10>(),
+        fields[slot::TIME].text().as_array::<8>(),
+        fields[slot::TZ].text().as_array::<5>(),
     ) else {
         return Ok(None);
     };

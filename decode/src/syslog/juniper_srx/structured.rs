@@ -94,7 +94,7 @@ fn read<'a>(text: &'a [u8], order: &[Key], fields: &mut Fields<'a>) -> Result<()
     loop {
         let (length, slot) = match walk.take(rest) {
             Some(known) => known,
-            None => unusual(rest, order)?,
+            None => (unknown(rest)?, OTHER),
         };
         let value = rest.get(length..).unwrap_or_default();
         let mut end = first_of(value, *b"\"");
@@ -118,9 +118,9 @@ fn read<'a>(text: &'a [u8], order: &[Key], fields: &mut Fields<'a>) -> Result<()
     }
 }
 
-/// A key that is not in the usual order, or close to the end of the message: its length with `="`, and its slot.
+/// The length of a key that is not known, with `="`.
 #[cold]
-fn unusual(text: &[u8], order: &[Key]) -> Result<(usize, usize), DecodeError> {
+fn unknown(text: &[u8]) -> Result<usize, DecodeError> {
     let quote = first_of(text, *b"\"");
     if quote == text.len() {
         return Err(DecodeError::Truncated);
@@ -132,8 +132,7 @@ fn unusual(text: &[u8], order: &[Key]) -> Result<(usize, usize), DecodeError> {
     if name.is_empty() || !name.iter().all(|&octet| octet > b' ') {
         return Err(DecodeError::Malformed);
     }
-    let known = order.iter().find(|key| key.is(name));
-    Ok((quote + 1, known.map_or(OTHER, Key::slot)))
+    Ok(quote + 1)
 }
 
 /// Goes past the id of an element, if it has one: what is left from the first key on.
