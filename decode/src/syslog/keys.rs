@@ -70,12 +70,13 @@ impl Key {
 #[derive(Debug)]
 pub(super) struct Walk<'a> {
     keys: &'a [Key],
-    next: usize,
+    /// From the key that is due on.
+    due: &'a [Key],
 }
 
 impl<'a> Walk<'a> {
     pub(super) const fn new(keys: &'a [Key]) -> Self {
-        Self { keys, next: 0 }
+        Self { keys, due: keys }
     }
 
     /// The key that `text` begins with: its length, with what must follow it, and its slot. `None` for one that is not
@@ -90,11 +91,13 @@ impl<'a> Walk<'a> {
 
     #[inline]
     fn take_in(&mut self, text: &[u8; KEY_BYTES_MAX]) -> Option<(usize, usize)> {
-        let key = match self.keys.get(self.next) {
-            Some(key) if key.begins(text) => key,
+        let key = match self.due {
+            [key, due @ ..] if key.begins(text) => {
+                self.due = due;
+                key
+            }
             _ => self.find(text)?,
         };
-        self.next += 1;
         Some((key.length.into(), key.slot.into()))
     }
 
@@ -111,11 +114,13 @@ impl<'a> Walk<'a> {
         let word = u64::from_le_bytes(*text.first_chunk()?);
         // Few keys are alike in what 8 octets show.
         let is_it = |key: &Key| (word & key.first_mask) == key.first && key.begins(text);
-        let due = self.next.min(self.keys.len());
-        let (before, behind) = self.keys.split_at(due);
-        let found = behind.iter().position(is_it).map(|at| due + at);
-        self.next = found.or_else(|| before.iter().position(is_it))?;
-        self.keys.get(self.next)
+        let behind = self.due.iter().position(is_it);
+        let (keys, at) = match behind {
+            Some(at) => (self.due, at),
+            None => (self.keys, self.keys.iter().position(is_it)?),
+        };
+        self.due = keys.get(at + 1..)?;
+        keys.get(at)
     }
 }
 

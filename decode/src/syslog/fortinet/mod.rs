@@ -87,15 +87,11 @@ type Fields<'a> = [Value<'a>; SLOTS];
 
 /// Reads the pairs. A key that is needed and comes twice is an error.
 fn read<'a>(body: &'a [u8], separator: u8, fields: &mut Fields<'a>) -> Result<(), DecodeError> {
-    let mut filled = 0_u64;
     pairs::read_known(body, separator, &ORDER, OTHER, |slot, value| {
-        let bit = 1 << slot;
-        if filled & bit & !(1 << OTHER) != 0 {
-            return Err(DecodeError::Malformed);
+        match fields.get_mut(slot) {
+            Some(field) => pairs::put(field, value),
+            None => Ok(()),
         }
-        filled |= bit;
-        fields[slot] = value;
-        Ok(())
     })
 }
 

@@ -41,10 +41,10 @@ pub(super) mod slot {
     pub const USER: usize = 34;
 }
 
-/// The slot of what no event needs.
+/// What stands for the slot of a value that no event needs.
 pub(super) const OTHER: usize = 35;
 
-pub(super) const SLOTS: usize = OTHER + 1;
+pub(super) const SLOTS: usize = OTHER;
 
 const fn key(name: &str, slot: usize) -> Key {
     Key::new(name, false, slot as u8)

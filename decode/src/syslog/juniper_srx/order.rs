@@ -26,10 +26,10 @@ pub(super) mod block {
     pub const EPOCH_TIME_64: usize = 4;
 }
 
-/// The slot of what no event needs.
+/// What stands for the slot of a value that no event needs.
 pub(super) const OTHER: usize = 11;
 
-pub(super) const SLOTS: usize = OTHER + 1;
+pub(super) const SLOTS: usize = OTHER;
 
 const fn key(name: &str, slot: usize) -> Key {
     Key::new(name, true, slot as u8)

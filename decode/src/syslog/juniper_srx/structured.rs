@@ -1,6 +1,7 @@
 //! Structured data (RFC 5424 section 6.3), read by key: releases differ in order and number of the parameters.
 
 use event::Action;
+use wide::u8x16;
 
 use super::order::{self, OTHER, SLOTS, block, session as slot};
 use super::{Found, Session, Tag, block_action, session_action, whole_seconds};
@@ -89,25 +90,22 @@ fn session<'a>(fields: &Fields<'a>, action: Action, close: bool) -> Result<Sessi
 fn read<'a>(text: &'a [u8], order: &[Key], fields: &mut Fields<'a>) -> Result<(), DecodeError> {
     let mut walk = Walk::new(order);
     let mut rest = element(text)?;
-    // A bit for each slot that has its value.
-    let mut filled = 0_u32;
     loop {
         let (length, slot) = match walk.take(rest) {
             Some(known) => known,
             None => (unknown(rest)?, OTHER),
         };
         let value = rest.get(length..).unwrap_or_default();
-        let mut end = first_of(value, *b"\"");
-        while pairs::is_escaped(value, end) && end < value.len() {
-            end += 1;
-            end += first_of(&value[end..], *b"\"");
+        let (end, parted) = short(value).unwrap_or_else(|| (closing(value), false));
+        if slot != OTHER
+            && let Some(field) = fields.get_mut(slot)
+        {
+            pairs::put(field, Value::new(value, end))?;
         }
-        let bit = 1 << slot;
-        if filled & bit & !(1 << OTHER) != 0 {
-            return Err(DecodeError::Malformed);
+        if parted {
+            rest = &value[end + 2..];
+            continue;
         }
-        filled |= bit;
-        fields[slot % SLOTS] = Value::new(value, end);
         rest = match value.get(end..) {
             Some([b'"', b' ', behind @ ..]) => behind,
             Some([b'"', b']', b'[', behind @ ..]) => element(behind)?,
@@ -116,6 +114,25 @@ fn read<'a>(text: &'a [u8], order: &[Key], fields: &mut Fields<'a>) -> Result<()
             _ => return Err(DecodeError::Truncated),
         };
     }
+}
+
+/// Where a value of up to 15 octets ends, which nearly all are, and whether another parameter follows it; `None` for
+/// others, and where the quote may be escaped.
+#[inline]
+fn short(value: &[u8]) -> Option<(usize, bool)> {
+    let window = value.first_chunk::<24>()?;
+    let first: &[u8; 16] = window.first_chunk()?;
+    let quotes = u8x16::new(*first).simd_eq(u8x16::splat(b'"')).to_bitmask() & 0xffff;
+    let end = quotes.trailing_zeros() as usize;
+    // Behind the quote that opens the value there is no backslash.
+    let escape = first.get(end.wrapping_sub(1)) == Some(&b'\\');
+    (quotes != 0 && !escape).then(|| (end, window[(end & 15) + 1] == b' '))
+}
+
+/// Where the quote is that closes a value; its length if there is none.
+#[inline(never)]
+fn closing(value: &[u8]) -> usize {
+    pairs::closing(value).unwrap_or(value.len())
 }
 
 /// The length of a key that is not known, with `="`.
