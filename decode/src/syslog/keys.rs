@@ -56,6 +56,17 @@ impl Key {
         }
     }
 
+    /// Octets of the key with what must follow it.
+    #[inline]
+    pub(super) fn length(&self) -> usize {
+        self.length.into()
+    }
+
+    #[inline]
+    pub(super) fn slot(&self) -> usize {
+        self.slot.into()
+    }
+
     #[inline]
     fn begins(&self, text: &[u8; KEY_BYTES_MAX]) -> bool {
         let (halves, _) = text.as_chunks::<16>();
@@ -67,7 +78,7 @@ impl Key {
 }
 
 /// A walk along the usual order.
-#[derive(Debug)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Walk<'a> {
     keys: &'a [Key],
     /// From the key that is due on.
@@ -79,48 +90,34 @@ impl<'a> Walk<'a> {
         Self { keys, due: keys }
     }
 
-    /// The key that `text` begins with: its length, with what must follow it, and its slot. `None` for one that is not
-    /// known.
+    /// The key that `text` begins with, with what must follow it; `None` for one that is not known.
     #[inline]
-    pub(super) fn take(&mut self, text: &[u8]) -> Option<(usize, usize)> {
-        match text.first_chunk::<KEY_BYTES_MAX>() {
-            Some(text) => self.take_in(text),
-            None => self.take_at_end(text),
+    pub(super) fn take(&mut self, text: &[u8]) -> Option<&'a Key> {
+        if let (Some(chunk), [key, due @ ..]) = (text.first_chunk(), self.due)
+            && key.begins(chunk)
+        {
+            self.due = due;
+            return Some(key);
         }
+        let (key, due) = self.find(text)?;
+        self.due = due;
+        Some(key)
     }
 
-    #[inline]
-    fn take_in(&mut self, text: &[u8; KEY_BYTES_MAX]) -> Option<(usize, usize)> {
-        let key = match self.due {
-            [key, due @ ..] if key.begins(text) => {
-                self.due = due;
-                key
-            }
-            _ => self.find(text)?,
-        };
-        Some((key.length.into(), key.slot.into()))
-    }
-
+    /// Looks for a key behind the one that was due, and then before it: the key, and those due then.
     #[inline(never)]
-    fn take_at_end(&mut self, text: &[u8]) -> Option<(usize, usize)> {
+    fn find(self, text: &[u8]) -> Option<(&'a Key, &'a [Key])> {
         let mut chunk = [0; KEY_BYTES_MAX];
-        chunk.get_mut(..text.len())?.copy_from_slice(text);
-        self.take_in(&chunk)
-    }
-
-    /// Looks for a key behind the one that was due, and then before it.
-    #[inline(never)]
-    fn find(&mut self, text: &[u8; KEY_BYTES_MAX]) -> Option<&'a Key> {
-        let word = u64::from_le_bytes(*text.first_chunk()?);
+        let length = text.len().min(KEY_BYTES_MAX);
+        chunk[..length].copy_from_slice(&text[..length]);
+        let word = u64::from_le_bytes(*chunk.first_chunk()?);
         // Few keys are alike in what 8 octets show.
-        let is_it = |key: &Key| (word & key.first_mask) == key.first && key.begins(text);
-        let behind = self.due.iter().position(is_it);
-        let (keys, at) = match behind {
+        let is_it = |key: &Key| (word & key.first_mask) == key.first && key.begins(&chunk);
+        let (keys, at) = match self.due.iter().position(is_it) {
             Some(at) => (self.due, at),
             None => (self.keys, self.keys.iter().position(is_it)?),
         };
-        self.due = keys.get(at + 1..)?;
-        keys.get(at)
+        Some((keys.get(at)?, keys.get(at + 1..)?))
     }
 }
 
@@ -136,7 +133,8 @@ mod tests {
             Key::new("source", true, 6),
         ];
         let mut walk = Walk::new(&KEYS);
-        let mut take = |text: &str| walk.take(format!("{text:40}").as_bytes());
+        let known = |key: &Key| (key.length(), key.slot());
+        let mut take = |text: &str| walk.take(format!("{text:40}").as_bytes()).map(known);
         assert_eq!(take("source-port=\"1"), Some((13, 4)));
         assert_eq!(take("a-key-of-exactly-thirty-letters="), Some((32, 5)));
         assert_eq!(take("source=\"x"), Some((8, 6)));
@@ -145,8 +143,12 @@ mod tests {
         assert_eq!(take("source=x"), None);
         assert_eq!(take("other=\"x"), None);
         assert_eq!(take("source-port=\"1"), Some((13, 4)));
-        assert_eq!(walk.take(b"source=\"x"), Some((8, 6)), "close to the end");
-        assert_eq!(walk.take(b"source="), None, "cut off");
-        assert_eq!(walk.take(b""), None);
+        assert_eq!(
+            walk.take(b"source=\"x").map(known),
+            Some((8, 6)),
+            "close to the end"
+        );
+        assert_eq!(walk.take(b"source=").map(known), None, "cut off");
+        assert_eq!(walk.take(b"").map(known), None);
     }
 }

@@ -72,7 +72,7 @@ pub(super) fn read_known<'a>(
     let mut rest = behind_separators(text, separator);
     while !rest.is_empty() {
         let (length, slot) = match walk.take(rest) {
-            Some(known) => known,
+            Some(key) => (key.length(), key.slot()),
             None => (key(rest)?.len() + 1, other),
         };
         let (value, behind) = value(rest.get(length..).unwrap_or_default(), separator)?;

@@ -92,7 +92,7 @@ fn read<'a>(text: &'a [u8], order: &[Key], fields: &mut Fields<'a>) -> Result<()
     let mut rest = element(text)?;
     loop {
         let (length, slot) = match walk.take(rest) {
-            Some(known) => known,
+            Some(key) => (key.length(), key.slot()),
             None => (unknown(rest)?, OTHER),
         };
         let value = rest.get(length..).unwrap_or_default();
