@@ -23,6 +23,10 @@ pub(super) fn find(text: &[u8]) -> Option<(Profile, usize)> {
         }
         // What marks usually begin with tells which format to ask first: no two begin alike.
         let (profile, from) = match rest {
+            [b'R', b'T', b'_', b'F', b'L', b'O', b'W', b' ' | b':' | b'_', ..]
+            | [b'R', b'T', b'_', b'N', b'A', b'T', b' ' | b':' | b'_', ..] => {
+                return Some((Profile::JuniperSrx, text.len() - rest.len()));
+            }
             [b'R', b'T', b'_', ..]
             | [b'A', b'P', b'P', b'T', ..]
             | [b'A', b'A', b'M', b'W', ..]
@@ -38,7 +42,9 @@ pub(super) fn find(text: &[u8]) -> Option<(Profile, usize)> {
             | [_, _, b':', _, _, b':', _, _, b'P', ..]
             | [b'a', b'1', b'0', b'l', ..] => (Profile::A10, text),
             [b'f', b'p', b'-', b'c', ..] => (Profile::SixWind, rest),
-            [b'd', b'a', b't', b'e', b'=', ..] => (Profile::Fortinet, rest),
+            [b'd', b'a', b't', b'e', b'=', ..] => {
+                return Some((Profile::Fortinet, text.len() - rest.len()));
+            }
             [b'0'..=b'9', b',', ..] => (Profile::PaloAlto, rest),
             [b'J', b'S', b'E', b'R', ..]
             | [b'M', b'S', b'V', b'C', ..]
@@ -47,7 +53,7 @@ pub(super) fn find(text: &[u8]) -> Option<(Profile, usize)> {
             | [b'[', b'F', b'W', ..] => (Profile::JuniperMs, rest),
             _ => return None,
         };
-        claims(profile, from).then_some((profile, text.len() - from.len()))
+        claims(profile, rest).then_some((profile, text.len() - from.len()))
     });
     first.or_else(|| unusual(text))
 }

@@ -13,6 +13,7 @@ use event::{Action, Event, Kind};
 use super::{Context, Record};
 use crate::bytes::first_of;
 use crate::endpoint::End;
+use crate::syslog::keys::{Key, Walk};
 use crate::syslog::pairs::{self, put};
 use crate::syslog::session;
 use crate::value::Value;
@@ -64,11 +65,11 @@ pub(super) fn decode<'a>(text: &'a [u8], context: &Context<'a>) -> Result<Record
         b"107" => (Kind::Block, Action::Deleted),
         _ => return Ok(Record::Ignored(unknown(name))),
     };
-    let mut fields = Fields::default();
-    fields.read(rest)?;
+    let mut values = Values::default();
+    read(rest, &mut values)?;
     Ok(context.finish(match kind {
-        Kind::Block => fields.block(action)?,
-        kind => fields.mapping(kind, action)?,
+        Kind::Block => block(&values, action)?,
+        kind => mapping(&values, kind, action)?,
     }))
 }
 
@@ -98,116 +99,145 @@ fn unescaped(text: &[u8], octet: u8) -> usize {
     }
 }
 
-#[derive(Default)]
-struct Fields<'a> {
-    protocol: Value<'a>,
-    src: Value<'a>,
-    spt: Value<'a>,
-    dst: Value<'a>,
-    dpt: Value<'a>,
-    outside: Value<'a>,
-    outside_port: Value<'a>,
-    remote: Value<'a>,
-    remote_port: Value<'a>,
-    last: Value<'a>,
-    last_label: Value<'a>,
+/// The values that events need, by their slots.
+type Values<'a> = [Value<'a>; OTHER];
+
+mod slot {
+    pub const PROTO: usize = 0;
+    pub const SRC: usize = 1;
+    pub const SPT: usize = 2;
+    pub const DST: usize = 3;
+    pub const DPT: usize = 4;
+    pub const OUTSIDE: usize = 5;
+    pub const OUTSIDE_PORT: usize = 6;
+    pub const REMOTE: usize = 7;
+    pub const REMOTE_PORT: usize = 8;
+    pub const LAST: usize = 9;
+    pub const LAST_LABEL: usize = 10;
 }
 
-impl<'a> Fields<'a> {
-    fn read(&mut self, text: &'a [u8]) -> Result<(), DecodeError> {
-        let mut rest = text.trim_ascii_start();
-        if rest.is_empty() {
-            return Err(DecodeError::Truncated);
-        }
-        let mut equals = unescaped(rest, b'=');
-        if equals == 0 || rest[..equals].contains(&b' ') {
-            return Err(DecodeError::Malformed);
-        }
-        loop {
-            if equals == rest.len() {
-                return Err(DecodeError::Truncated);
-            }
-            let (key, value) = (&rest[..equals], &rest[equals + 1..]);
-            // The next key begins behind the last blank before its equals sign.
-            let mut from = 0;
-            let next = loop {
-                let next = from + unescaped(&value[from..], b'=');
-                if next == value.len() {
-                    break None;
-                }
-                match value[from..next].iter().rposition(|&octet| octet == b' ') {
-                    Some(blank) if from + blank + 1 == next => return Err(DecodeError::Malformed),
-                    Some(blank) => break Some((from + blank, next)),
-                    // Part of the value.
-                    None => from = next + 1,
-                }
-            };
-            let end = next.map_or(value.len(), |(blank, _)| blank);
-            self.put(key, Value::new(value, end))?;
-            let Some((blank, next)) = next else {
-                return Ok(());
-            };
-            rest = &value[blank + 1..];
-            equals = next - blank - 1;
-        }
-    }
+/// What stands for the slot of a value that no event needs.
+const OTHER: usize = 11;
 
-    #[inline]
-    fn put(&mut self, key: &[u8], value: Value<'a>) -> Result<(), DecodeError> {
-        let slot = match key {
-            b"proto" => &mut self.protocol,
-            b"src" => &mut self.src,
-            b"spt" => &mut self.spt,
-            b"dst" => &mut self.dst,
-            b"dpt" => &mut self.dpt,
-            b"sourceTranslatedAddress" => &mut self.outside,
-            b"sourceTranslatedPort" => &mut self.outside_port,
-            b"destinationTranslatedAddress" => &mut self.remote,
-            b"destinationTranslatedPort" => &mut self.remote_port,
-            b"cn3" => &mut self.last,
-            b"cn3Label" => &mut self.last_label,
-            _ => return Ok(()),
+const fn key(name: &str, slot: usize) -> Key {
+    Key::new(name, false, slot as u8)
+}
+
+/// The keys in their usual order, of ports, of sessions and of batches.
+const ORDER: [Key; 13] = [
+    key("proto", slot::PROTO),
+    key("src", slot::SRC),
+    key("spt", slot::SPT),
+    key("dst", slot::DST),
+    key("dpt", slot::DPT),
+    key("sourceTranslatedAddress", slot::OUTSIDE),
+    key("sourceTranslatedPort", slot::OUTSIDE_PORT),
+    key("dst", slot::DST),
+    key("dpt", slot::DPT),
+    key("destinationTranslatedAddress", slot::REMOTE),
+    key("destinationTranslatedPort", slot::REMOTE_PORT),
+    key("cn3", slot::LAST),
+    key("cn3Label", slot::LAST_LABEL),
+];
+
+/// Reads the extension. A key that is needed and comes twice is an error.
+fn read<'a>(text: &'a [u8], values: &mut Values<'a>) -> Result<(), DecodeError> {
+    let mut walk = Walk::new(&ORDER);
+    let mut rest = text.trim_ascii_start();
+    let mut known = walk.take(rest);
+    loop {
+        let (length, slot) = match known {
+            Some(key) => (key.length(), key.slot()),
+            None => (unknown_key(rest)?, OTHER),
         };
-        put(slot, value)
+        let value = rest.get(length..).unwrap_or_default();
+        // Mostly there is no blank in a value, and a known key behind it.
+        let mut end = first_of(value, *b" ");
+        known = value.get(end + 1..).and_then(|behind| walk.take(behind));
+        if known.is_none() && end != value.len() {
+            end = blank_before_key(value)?;
+            known = value.get(end + 1..).and_then(|behind| walk.take(behind));
+        }
+        if let Some(field) = values.get_mut(slot) {
+            put(field, Value::new(value, end))?;
+        }
+        let Some(behind) = value.get(end + 1..) else {
+            return Ok(());
+        };
+        rest = behind;
     }
+}
 
-    fn mapping(&self, kind: Kind, action: Action) -> Result<Event<'a>, DecodeError> {
-        let end = |ip: Value<'_>, port: Value<'_>| Ok((ip.required()?.address()?, port.required()?.port()?));
-        let protocol = self.protocol.required()?.protocol_by_name()?;
-        let inside = end(self.src, self.spt)?;
-        let outside = end(self.outside, self.outside_port)?;
-        if kind == Kind::Session {
-            let remote: End = if self.remote.is_absent() {
-                end(self.dst, self.dpt)?
-            } else {
-                end(self.remote, self.remote_port)?
-            };
-            return Ok(session::session(action, protocol, inside, outside, remote));
-        }
-        let mut event = session::port(action, Some(protocol), inside, outside);
-        if !self.dst.is_absent() && !self.dpt.is_absent() {
-            let remote = end(self.dst, self.dpt)?;
-            (event.dst_ip, event.dst_port) = (Some(remote.0), Some(remote.1));
-        }
-        Ok(event)
+/// The length of a key that is not known, with its `=`.
+fn unknown_key(text: &[u8]) -> Result<usize, DecodeError> {
+    let equals = unescaped(text, b'=');
+    if equals == text.len() {
+        return Err(DecodeError::Truncated);
     }
+    if equals == 0 || text[..equals].contains(&b' ') {
+        return Err(DecodeError::Malformed);
+    }
+    Ok(equals + 1)
+}
 
-    fn block(&self, action: Action) -> Result<Event<'a>, DecodeError> {
-        let inside = self.src.required()?.address()?;
-        let outside = self.outside.required()?.address()?;
-        let start = self.outside_port.required()?.port()?;
-        if self.last_label.text() != b"Last Nat Port" {
-            return Err(DecodeError::MissingField);
+/// Where a value ends: at the last blank before the next key; its length if there is none.
+fn blank_before_key(value: &[u8]) -> Result<usize, DecodeError> {
+    let mut from = 0;
+    loop {
+        let equals = from + unescaped(&value[from..], b'=');
+        if equals == value.len() {
+            return Ok(equals);
         }
-        let end = self.last.required()?.port()?;
-        if end < start {
-            return Err(DecodeError::BadRange);
+        match value[from..equals].iter().rposition(|&octet| octet == b' ') {
+            Some(blank) if from + blank + 1 == equals => return Err(DecodeError::Malformed),
+            Some(blank) => return Ok(from + blank),
+            // Part of the value.
+            None => from = equals + 1,
         }
-        let mut event = Event::new(Kind::Block, action, inside, Some(outside));
-        if !self.protocol.is_absent() {
-            event.protocol = Some(self.protocol.protocol_by_name()?);
-        }
-        (event.start_port, event.end_port) = (Some(start), Some(end));
-        Ok(event)
     }
+}
+
+fn mapping<'a>(values: &Values<'a>, kind: Kind, action: Action) -> Result<Event<'a>, DecodeError> {
+    let end = |ip: usize, port: usize| -> Result<End, DecodeError> {
+        Ok((
+            values[ip].required()?.address()?,
+            values[port].required()?.port()?,
+        ))
+    };
+    let protocol = values[slot::PROTO].required()?.protocol_by_name()?;
+    let inside = end(slot::SRC, slot::SPT)?;
+    let outside = end(slot::OUTSIDE, slot::OUTSIDE_PORT)?;
+    if kind == Kind::Session {
+        let remote = if values[slot::REMOTE].is_absent() {
+            end(slot::DST, slot::DPT)?
+        } else {
+            end(slot::REMOTE, slot::REMOTE_PORT)?
+        };
+        return Ok(session::session(action, protocol, inside, outside, remote));
+    }
+    let mut event = session::port(action, Some(protocol), inside, outside);
+    if !values[slot::DST].is_absent() && !values[slot::DPT].is_absent() {
+        let remote = end(slot::DST, slot::DPT)?;
+        (event.dst_ip, event.dst_port) = (Some(remote.0), Some(remote.1));
+    }
+    Ok(event)
+}
+
+fn block<'a>(values: &Values<'a>, action: Action) -> Result<Event<'a>, DecodeError> {
+    let inside = values[slot::SRC].required()?.address()?;
+    let outside = values[slot::OUTSIDE].required()?.address()?;
+    let start = values[slot::OUTSIDE_PORT].required()?.port()?;
+    if values[slot::LAST_LABEL].text() != b"Last Nat Port" {
+        return Err(DecodeError::MissingField);
+    }
+    let end = values[slot::LAST].required()?.port()?;
+    if end < start {
+        return Err(DecodeError::BadRange);
+    }
+    let mut event = Event::new(Kind::Block, action, inside, Some(outside));
+    if !values[slot::PROTO].is_absent() {
+        event.protocol = Some(values[slot::PROTO].protocol_by_name()?);
+    }
+    (event.start_port, event.end_port) = (Some(start), Some(end));
+    Ok(event)
 }

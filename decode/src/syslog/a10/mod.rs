@@ -114,22 +114,28 @@ struct Context<'a> {
 
 impl<'a> Context<'a> {
     fn read(&mut self, header: &'a [u8]) -> Result<(), DecodeError> {
-        let mut words = Cursor::new(header);
-        let mut first = true;
-        while let Some(word) = words.next_token() {
-            if first && self.header.time_ns.is_none() {
-                self.header.time_ns = time::rfc5424(word);
+        if self.header.time_ns.is_none() {
+            self.header.time_ns = Cursor::new(header).next_token().and_then(time::rfc5424);
+        }
+        let mut at = 0;
+        loop {
+            at += first_of(&header[at..], *b"/");
+            if at == header.len() {
+                return Ok(());
             }
-            first = false;
+            let begin = header[..at]
+                .iter()
+                .rposition(|&octet| octet == b' ')
+                .map_or(0, |blank| blank + 1);
+            at += first_of(&header[at..], *b" ");
+            let word = &header[begin..at];
             // Some headers write the date with slashes.
-            let slash = word.iter().rposition(|&octet| octet == b'/');
-            let is_date = |word: &[u8]| word.iter().all(|octet| octet.is_ascii_digit() || *octet == b'/');
-            if let Some(slash) = slash.filter(|_| !is_date(word)) {
+            if !word.iter().all(|octet| octet.is_ascii_digit() || *octet == b'/') {
+                let slash = word.iter().rposition(|&octet| octet == b'/').unwrap_or(0);
                 let partition = &word[slash + 1..];
                 self.partition = Value::new(partition, partition.len()).name()?;
             }
         }
-        Ok(())
     }
 
     fn finish(&self, mut event: Event<'a>) -> Record<'a> {

@@ -63,7 +63,11 @@ pub(super) fn is_in(text: &[u8]) -> bool {
 /// The first tag of a text, without its colon, and what stands behind it.
 #[inline]
 pub(super) fn find(text: &[u8]) -> Option<(&[u8], Cursor<'_>)> {
-    let rest = mark::words(text).find(|rest| is_program(rest) || is_junos(rest))?;
+    let rest = if is_program(text) {
+        text
+    } else {
+        mark::words(text).find(|rest| is_program(rest) || is_junos(rest))?
+    };
     let mut cursor = Cursor::new(rest);
     let mut word = cursor.token();
     if is_program(rest) {
