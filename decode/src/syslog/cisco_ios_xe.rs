@@ -1,0 +1,175 @@
+//! Cisco IOS-XE (ASR 1000, CSR): `%NAT-6-LOG_TRANSLATION`.
+//!
+//! ```text
+//! [SEQ: ][HOST: ][*|.]Mon D [YYYY ]HH:MM:SS[.mmm][ ZONE]: [%IOSXE-6-PLATFORM: … ]%NAT-6-LOG_TRANSLATION: EVENT
+//! Created|Deleted Translation PROTO INSIDE-LOCAL INSIDE-GLOBAL OUTSIDE-LOCAL OUTSIDE-GLOBAL VRF-ID
+//! ```
+//!
+//! Each of the four is `ip:port`, with query identifiers for ICMP. Behind the VRF id follows what was in the buffer, as
+//! octets or as the dots that relays make of them: the id ends at its first non-digit. The first message tag counts, so
+//! that what another message quotes (a user name) is no event.
+//!
+//! The time is absolute if it has a year and the zone is UTC or GMT, with `*` or `.` (clock not synchronised) as well.
+
+use event::{Action, Event, Kind, TimeSource};
+
+use super::frame::Header;
+use super::{is_translated, one, plain};
+use crate::address::take_end;
+use crate::bytes::Cursor;
+use crate::search::{around, find, split_last_word, trim_end};
+use crate::{DecodeError, Ignored, Outcome, protocol, time};
+
+/// A message tag: `%FACILITY-SEVERITY-MNEMONIC: `.
+struct Message<'a> {
+    /// What stands before the tag, without the blanks.
+    header: &'a [u8],
+    facility: &'a [u8],
+    mnemonic: &'a [u8],
+    text: &'a [u8],
+}
+
+pub(super) fn claims(text: &[u8]) -> bool {
+    // These have other formats, and may report translations.
+    Message::of(text).is_some_and(|message| !matches!(message.facility, b"ASA" | b"FTD" | b"PIX" | b"FWSM"))
+}
+
+pub(super) fn decode(
+    text: &[u8],
+    header: &Header,
+    sink: &mut impl FnMut(&Event<'_>),
+) -> Result<Outcome, DecodeError> {
+    let message = Message::of(text).ok_or(DecodeError::UnknownFormat)?;
+    let text = match (message.facility, message.mnemonic) {
+        (b"NAT", b"LOG_TRANSLATION") => message.text,
+        // The data plane reports through the platform's own message.
+        (b"IOSXE", b"PLATFORM") => match around(message.text, b"%NAT-6-LOG_TRANSLATION: ") {
+            Some((_, text)) => text,
+            None if find(message.text, b"%NAT-").is_some() => return nat(b"NAT", message.text),
+            None => return Ok(Outcome::Ignored(Ignored::NotAMapping)),
+        },
+        (facility, mnemonic) => return nat(facility, mnemonic),
+    };
+    let mut event = translation(text)?;
+    event.time_ns = clock(message.header).or(header.time_ns);
+    if event.time_ns.is_some() {
+        event.time_source = TimeSource::DeviceHeader;
+    }
+    if is_translated(&event) {
+        Ok(one(&event, sink))
+    } else {
+        Ok(Outcome::Ignored(Ignored::NotTranslated))
+    }
+}
+
+impl<'a> Message<'a> {
+    /// The first message tag of a text.
+    fn of(text: &'a [u8]) -> Option<Self> {
+        let mut rest = text;
+        loop {
+            let (_, behind) = around(rest, b"%")?;
+            let header = &text[..text.len() - behind.len() - 1];
+            if matches!(header, [] | [.., b' '])
+                && let Some((facility, mnemonic, text)) = tag(behind)
+            {
+                let header = trim_end(header);
+                return Some(Self {
+                    header,
+                    facility,
+                    mnemonic,
+                    text,
+                });
+            }
+            rest = behind;
+        }
+    }
+}
+
+/// Reads a tag behind its `%`: facility, mnemonic, and the text behind it.
+fn tag(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
+    let is_name =
+        |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
+    let length = text.iter().position(|byte| !is_name(byte))?;
+    let (name, behind) = text.split_at(length);
+    let behind = behind.strip_prefix(b":")?;
+    // A facility may have a sub-facility: the severity is the last part but one.
+    let hyphen = name.iter().rposition(|&byte| byte == b'-')?;
+    let (rest, mnemonic) = (&name[..hyphen], &name[hyphen + 1..]);
+    match rest {
+        [facility @ .., b'-', b'0'..=b'7'] if !facility.is_empty() && !mnemonic.is_empty() => {
+            Some((facility, mnemonic, behind))
+        }
+        _ => None,
+    }
+}
+
+/// What another message than a translation is: one about NAT may be a mapping in a shape that is not known.
+fn nat(facility: &[u8], mnemonic: &[u8]) -> Result<Outcome, DecodeError> {
+    let has = |word: &[u8]| mnemonic.windows(word.len()).any(|part| part == word);
+    if !facility.windows(3).any(|part| part == b"NAT") {
+        Ok(Outcome::Ignored(Ignored::NotAMapping))
+    } else if has(b"FAILURE") || has(b"EXHAUST") || has(b"LIMIT") || has(b"MAX") {
+        Ok(Outcome::Ignored(Ignored::ResourceAlarm))
+    } else {
+        Err(DecodeError::UnknownFormat)
+    }
+}
+
+fn translation(text: &[u8]) -> Result<Event<'_>, DecodeError> {
+    let mut cursor = Cursor::new(text);
+    let mut word = || cursor.next_token().ok_or(DecodeError::Truncated);
+    let action = match word()? {
+        b"Created" => Action::Created,
+        b"Deleted" => Action::Deleted,
+        _ => return Err(DecodeError::Malformed),
+    };
+    if word()? != b"Translation" {
+        return Err(DecodeError::Malformed);
+    }
+    let protocol = word()?;
+    let mut end = || {
+        while cursor.take(b" ") {}
+        let end = take_end(&mut cursor)?;
+        cursor.expect(b" ").map(|()| end)
+    };
+    let (inside, outside) = (end()?, end()?);
+    let (_outside_local, remote) = (end()?, end()?);
+    while cursor.take(b" ") {}
+    let rest = cursor.rest();
+    let digits = rest.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    if digits == 0 {
+        return Err(if rest.is_empty() {
+            DecodeError::Truncated
+        } else {
+            DecodeError::Malformed
+        });
+    }
+    let mut event = Event::new(Kind::Session, action, inside.0, Some(outside.0));
+    event.protocol = Some(protocol::named(protocol)?);
+    (event.src_port, event.x_port) = (Some(inside.1), Some(outside.1));
+    (event.dst_ip, event.dst_port) = (Some(remote.0), Some(remote.1));
+    event.vrf = Some(plain(&rest[..digits])?);
+    Ok(event)
+}
+
+/// The time that ends the header, `Mon D YYYY HH:MM:SS[.mmm] UTC:`, in ns since 1970; `None` if it is not absolute.
+fn clock(header: &[u8]) -> Option<i64> {
+    let header = header.strip_suffix(b":")?;
+    let (header, zone) = split_last_word(header);
+    if !zone.eq_ignore_ascii_case(b"UTC") && !zone.eq_ignore_ascii_case(b"GMT") {
+        return None;
+    }
+    let (header, of_day) = split_last_word(header);
+    let (header, year) = split_last_word(header);
+    let (header, day) = split_last_word(header);
+    let (_, month) = split_last_word(header);
+    let month = month
+        .strip_prefix(b"*")
+        .or(month.strip_prefix(b"."))
+        .unwrap_or(month);
+    if year.len() != 4 {
+        return None;
+    }
+    let date = (time::number(year, 4)?, time::month(month)?, time::number(day, 2)?);
+    time::civil(date, time::of_day(of_day)?)
+}

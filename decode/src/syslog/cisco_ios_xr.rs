@@ -1,0 +1,207 @@
+//! Cisco IOS-XR CGv6 (CRS, ASR 9000 ISM and VSM).
+//!
+//! ```text
+//! 1 2011 May 31 10:30:45 HOST - - NAT44 - [EVENT L4 IN4 VRF IN6 OUT4 INPORT FIRST LAST DST4 DSTPORT ][…]…
+//! ```
+//!
+//! `-` is absent, and a blank stands before `]`; older releases leave the last two values out. `UserbasedA`/`W` is a
+//! block that is assigned or withdrawn, `SessionbasedA`/`W` a port mapping, `SessionbasedAD`/`WD` one with its
+//! destination, which makes it a session. The MSGID is `NAT44` or `DSLITE`. The header's time is UTC.
+//!
+//! A datagram holds as many records as fit. One that is cut off at the end of the message is dropped, and those before
+//! it are kept; one that is whole and wrong makes the message an error, and nothing of it is kept.
+//!
+//! A softwire (IN6) is the inside end where no IN4 is given, and the subscriber where one is.
+
+use std::net::{IpAddr, Ipv6Addr};
+
+use event::{Action, Event, Kind, Text, TimeSource};
+
+use super::frame::Header;
+use super::plain;
+use crate::address::{self, Canonical};
+use crate::bytes::{Cursor, all};
+use crate::search::{around, trim_end, trim_start};
+use crate::{DecodeError, Ignored, Outcome};
+
+/// Values of a record without the destination, and with it.
+const VALUES: (usize, usize) = (9, 11);
+
+pub(super) fn claims(text: &[u8]) -> bool {
+    records(text).is_some()
+}
+
+pub(super) fn decode(
+    text: &[u8],
+    header: &Header,
+    sink: &mut impl FnMut(&Event<'_>),
+) -> Result<Outcome, DecodeError> {
+    let records = whole_part(records(text).ok_or(DecodeError::UnknownFormat)?)?;
+    let (mut events, mut ignored, mut last) = (0, Ignored::NotAMapping, None);
+    for_each(records, |record| match record {
+        Record::Event(mapping) => {
+            events += 1;
+            last = Some(mapping);
+        }
+        Record::Ignored(why) => ignored = why,
+    })?;
+    match last {
+        None => return Ok(Outcome::Ignored(ignored)),
+        Some(mapping) if events == 1 => mapping.deliver(header, sink),
+        // All are good by now: the second pass delivers.
+        Some(_) => for_each(records, |record| {
+            if let Record::Event(mapping) = record {
+                mapping.deliver(header, sink);
+            }
+        })?,
+    }
+    Ok(Outcome::Events(events))
+}
+
+/// What stands behind the MSGID and the nil value that follows it: nothing, or records.
+fn records(text: &[u8]) -> Option<&[u8]> {
+    let (before, behind) = around(text, b" NAT44 -").or_else(|| around(text, b" DSLITE -"))?;
+    let records = trim_start(behind);
+    // Before the MSGID stand the nil values of APP-NAME and PROCID.
+    (trim_end(before).ends_with(b" - -") && matches!(records, [] | [b'[', ..])).then_some(records)
+}
+
+/// The records up to the last that is whole.
+fn whole_part(records: &[u8]) -> Result<&[u8], DecodeError> {
+    let Some(end) = records.iter().rposition(|&byte| byte == b']') else {
+        return if records.is_empty() {
+            Ok(records)
+        } else {
+            Err(DecodeError::Truncated)
+        };
+    };
+    match trim_start(&records[end + 1..]) {
+        [] | [b'[', ..] => Ok(&records[..=end]),
+        _ => Err(DecodeError::Malformed),
+    }
+}
+
+/// What a record says.
+enum Record<'a> {
+    Event(Mapping<'a>),
+    Ignored(Ignored),
+}
+
+/// Gives each of the records, all of them whole, to `sink`; ends at the first that is wrong.
+fn for_each<'a>(records: &'a [u8], mut sink: impl FnMut(Record<'a>)) -> Result<(), DecodeError> {
+    let mut cursor = Cursor::new(records);
+    while !cursor.is_empty() {
+        cursor.expect(b"[")?;
+        let length = cursor.rest().iter().position(|&byte| byte == b']');
+        let record = cursor
+            .rest()
+            .get(..length.unwrap_or_default())
+            .unwrap_or_default();
+        cursor.skip(record.len() + 1);
+        sink(read(record)?);
+        while cursor.take(b" ") {}
+    }
+    Ok(())
+}
+
+/// An event, and the softwire it came through where that is not its inside end.
+struct Mapping<'a> {
+    event: Event<'a>,
+    softwire: Option<Ipv6Addr>,
+}
+
+impl Mapping<'_> {
+    fn deliver(&self, header: &Header, sink: &mut impl FnMut(&Event<'_>)) {
+        let softwire = self.softwire.map(Canonical::of);
+        let mut event = self.event;
+        event.subscriber = softwire.as_ref().map(|softwire| Text::plain(softwire.as_str()));
+        // The emitter writes UTC. Behind a relay's header, only that one is known.
+        event.time_ns = header.zoneless_ns.or(header.time_ns);
+        if event.time_ns.is_some() {
+            event.time_source = TimeSource::DeviceHeader;
+        }
+        sink(&event);
+    }
+}
+
+fn read(record: &[u8]) -> Result<Record<'_>, DecodeError> {
+    let mut cursor = Cursor::new(record);
+    let (action, kind) = match cursor.next_token().unwrap_or_default() {
+        b"UserbasedA" => (Action::Created, Kind::Block),
+        b"UserbasedW" => (Action::Deleted, Kind::Block),
+        b"SessionbasedA" => (Action::Created, Kind::Port),
+        b"SessionbasedW" => (Action::Deleted, Kind::Port),
+        b"SessionbasedAD" => (Action::Created, Kind::Session),
+        b"SessionbasedWD" => (Action::Deleted, Kind::Session),
+        b"Portblockrunout" => return Ok(Record::Ignored(Ignored::ResourceAlarm)),
+        b"TCPseqmismatch" | b"Invalid" => return Ok(Record::Ignored(Ignored::NotAMapping)),
+        _ => return Err(DecodeError::UnknownFormat),
+    };
+    let mut values: [&[u8]; VALUES.1] = [b"-"; VALUES.1];
+    let mut count = 1;
+    while let Some(value) = cursor.next_token() {
+        *values.get_mut(count).ok_or(DecodeError::Malformed)? = value;
+        count += 1;
+    }
+    if count != VALUES.0 && count != VALUES.1 {
+        return Err(DecodeError::MissingField);
+    }
+    let [
+        _,
+        l4,
+        inside4,
+        vrf,
+        inside6,
+        outside,
+        inside_port,
+        first,
+        last,
+        remote,
+        remote_port,
+    ] = values;
+
+    let softwire = match given(inside6).map(address::ipv6).transpose()? {
+        Some(IpAddr::V6(softwire)) => Some(softwire),
+        _ => None,
+    };
+    // DS-Lite without an inner address has none, or 0.0.0.0.
+    let inside4 = given(inside4).filter(|&text| softwire.is_none() || text != b"0.0.0.0");
+    let (src_ip, softwire) = match (inside4, softwire) {
+        (Some(text), softwire) => (address::whole(text)?, softwire),
+        (None, Some(softwire)) => (softwire.into(), None),
+        (None, None) => return Err(DecodeError::MissingField),
+    };
+    let mut event = Event::new(kind, action, src_ip, Some(address::whole(required(outside)?)?));
+    event.protocol = given(l4).map(|text| all(text, Cursor::protocol)).transpose()?;
+    event.vrf = given(vrf).map(plain).transpose()?;
+    let first = port(first)?;
+    if kind == Kind::Block {
+        let last = port(last)?;
+        if last < first {
+            return Err(DecodeError::BadRange);
+        }
+        (event.start_port, event.end_port) = (Some(first), Some(last));
+    } else {
+        // A claim on all protocols would be wrong.
+        event.protocol.ok_or(DecodeError::MissingField)?;
+        (event.src_port, event.x_port) = (Some(port(inside_port)?), Some(first));
+        if kind == Kind::Session || given(remote).is_some() {
+            event.dst_ip = Some(address::whole(required(remote)?)?);
+            event.dst_port = Some(port(remote_port)?);
+        }
+    }
+    Ok(Record::Event(Mapping { event, softwire }))
+}
+
+/// A value, unless it is `-`.
+fn given(value: &[u8]) -> Option<&[u8]> {
+    (value != b"-").then_some(value)
+}
+
+fn required(value: &[u8]) -> Result<&[u8], DecodeError> {
+    given(value).ok_or(DecodeError::MissingField)
+}
+
+fn port(value: &[u8]) -> Result<u16, DecodeError> {
+    all(required(value)?, Cursor::port)
+}
