@@ -1,10 +1,12 @@
 //! IPv4 and IPv6 addresses as text.
 
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use wide::u8x16;
 
 use crate::DecodeError;
+use crate::bytes::Cursor;
 
 /// Longest IPv6 text: eight groups, the last two as a dotted quad.
 const IPV6_TEXT_MAX: usize = 45;
@@ -83,6 +85,75 @@ pub(crate) fn whole(text: &[u8]) -> Result<IpAddr, DecodeError> {
     }
 }
 
+/// Takes an address of either family, bare or in brackets: [`DecodeError::Truncated`] if the message ends inside it.
+///
+/// What stands behind it is for the caller to judge.
+#[inline]
+pub(crate) fn take(cursor: &mut Cursor<'_>) -> Result<IpAddr, DecodeError> {
+    match ipv4(cursor.rest()) {
+        Some((ip, length)) => {
+            cursor.skip(length);
+            specified(ip.into())
+        }
+        None => take_ipv6(cursor),
+    }
+}
+
+/// An inside or outside end: address and port.
+pub(crate) type End = (IpAddr, u16);
+
+/// Takes `ip:port` or `[ip]:port`. Of a bare IPv6 address the last group is the port.
+#[inline]
+pub(crate) fn take_end(cursor: &mut Cursor<'_>) -> Result<End, DecodeError> {
+    match ipv4(cursor.rest()) {
+        Some((ip, length)) if cursor.rest().get(length) == Some(&b':') => {
+            cursor.skip(length + 1);
+            Ok((specified(ip.into())?, cursor.port()?))
+        }
+        _ => take_other_end(cursor),
+    }
+}
+
+#[cold]
+fn take_ipv6(cursor: &mut Cursor<'_>) -> Result<IpAddr, DecodeError> {
+    let bracket = cursor.take(b"[");
+    let (text, at_end) = address_text(*cursor);
+    let found = ipv6(text);
+    cursor.skip(text.len());
+    match found {
+        Err(_) if at_end => Err(DecodeError::Truncated),
+        Ok(ip) if bracket => cursor.expect(b"]").map(|()| ip),
+        found => found,
+    }
+}
+
+#[cold]
+fn take_other_end(cursor: &mut Cursor<'_>) -> Result<End, DecodeError> {
+    if cursor.peek() == Some(b'[') {
+        let ip = take(cursor)?;
+        cursor.expect(b":")?;
+        return Ok((ip, cursor.port()?));
+    }
+    let (text, at_end) = address_text(*cursor);
+    let error = if at_end {
+        DecodeError::Truncated
+    } else {
+        DecodeError::BadAddress
+    };
+    let colon = text.iter().rposition(|&byte| byte == b':').ok_or(error)?;
+    let ip = whole(&text[..colon]).map_err(|_| error)?;
+    cursor.skip(colon + 1);
+    Ok((ip, cursor.port()?))
+}
+
+/// What of the text that is next can be an address or `ip:port`, and whether the text ends there.
+fn address_text(cursor: Cursor<'_>) -> (&[u8], bool) {
+    let rest = cursor.rest();
+    let other = |byte: &u8| !(byte.is_ascii_hexdigit() || matches!(byte, b':' | b'.'));
+    let length = rest.iter().position(other).unwrap_or(rest.len());
+    (&rest[..length], length == rest.len())
+}
+
 /// Reads all of `text` as an IPv6 address.
 pub(crate) fn ipv6(text: &[u8]) -> Result<IpAddr, DecodeError> {
     if text.len() > IPV6_TEXT_MAX {
@@ -100,6 +171,28 @@ pub(crate) fn specified(address: IpAddr) -> Result<IpAddr, DecodeError> {
         Err(DecodeError::BadAddress)
     } else {
         Ok(address)
+    }
+}
+
+/// The text of an IPv6 address as RFC 5952 wants it, without the heap.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Canonical {
+    text: [u8; IPV6_TEXT_MAX],
+    length: usize,
+}
+
+impl Canonical {
+    pub(crate) fn of(address: Ipv6Addr) -> Self {
+        let mut text = [0; IPV6_TEXT_MAX];
+        let mut free = &mut text[..];
+        let fits = write!(free, "{address}").is_ok();
+        debug_assert!(fits, "every IPv6 address fits");
+        let length = IPV6_TEXT_MAX - free.len();
+        Self { text, length }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        str::from_utf8(&self.text[..self.length]).unwrap_or_default()
     }
 }
 
@@ -136,6 +229,43 @@ mod tests {
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>) {
             let _ = whole(&bytes);
+            let _ = take_end(&mut Cursor::new(&bytes));
+        }
+
+        #[test]
+        fn canonical_text_is_that_of_the_standard_library(bits: u128, ones in 0_u32..128) {
+            let address = Ipv6Addr::from_bits(bits & (u128::MAX >> ones));
+            let canonical = Canonical::of(address);
+            prop_assert_eq!(canonical.as_str(), address.to_string());
+        }
+    }
+
+    #[test]
+    fn ends_have_a_port() {
+        let end = |text: &str| {
+            let mut cursor = Cursor::new(text.as_bytes());
+            take_end(&mut cursor).map(|end| (end, cursor.rest().len()))
+        };
+        let ip = |text: &str| text.parse::<IpAddr>().unwrap();
+        assert_eq!(end("10.0.0.1:80 x"), Ok(((ip("10.0.0.1"), 80), 2)));
+        assert_eq!(end("[2001:DB8::1]:443->"), Ok(((ip("2001:db8::1"), 443), 2)));
+        assert_eq!(end("2001:db8::1:443, x"), Ok(((ip("2001:db8::1"), 443), 3)));
+        for (text, error) in [
+            ("", DecodeError::Truncated),
+            ("10.0.0.1", DecodeError::Truncated),
+            ("10.0.0.1:", DecodeError::Truncated),
+            ("2001:db8:1", DecodeError::Truncated),
+            ("[2001:db8::1", DecodeError::Truncated),
+            ("[2001:db8::1]", DecodeError::Truncated),
+            ("10.0.0.1 :80", DecodeError::BadAddress),
+            ("10.0.0.256:80 ", DecodeError::BadAddress),
+            ("0.0.0.0:80 ", DecodeError::BadAddress),
+            ("10.0.0.1:65536 ", DecodeError::BadPort),
+            ("10.0.0.1.5:80 ", DecodeError::BadAddress),
+            ("[2001:db8::x]:1", DecodeError::Malformed),
+            ("[2001:db8::1]x", DecodeError::Malformed),
+        ] {
+            assert_eq!(end(text), Err(error), "{text}");
         }
     }
 

@@ -121,6 +121,20 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Reads all of `text` with `take`, such as [`Cursor::port`].
+pub(crate) fn all<'a, T>(
+    text: &'a [u8],
+    take: impl FnOnce(&mut Cursor<'a>) -> Result<T, DecodeError>,
+) -> Result<T, DecodeError> {
+    let mut cursor = Cursor::new(text);
+    let value = take(&mut cursor)?;
+    if cursor.is_empty() {
+        Ok(value)
+    } else {
+        Err(DecodeError::Malformed)
+    }
+}
+
 /// Reads the decimal number at the begin of `bytes`: value and digits. No digits: 0 digits. More than 8 digits:
 /// a value that fits nothing.
 #[inline]

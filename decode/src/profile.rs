@@ -13,11 +13,48 @@ pub enum Profile {
     Nfware,
     /// Juniper SRX, vSRX and MX-SPC3.
     JuniperSrx,
+    /// Cisco IOS-XE `%NAT-6-LOG_TRANSLATION`.
+    CiscoIosXe,
+    /// Cisco IOS-XR CGv6.
+    CiscoIosXr,
+    /// Huawei NE40E, ME60, NetEngine 8000: flow syslog "type3".
+    Huawei,
+    /// H3C and HPE (Comware).
+    H3c,
+    /// MikroTik RouterOS firewall log.
+    Mikrotik,
+    /// Linux, ulogd2 with NFCT.
+    Ulogd,
+    /// Linux, `conntrack -E`.
+    Conntrack,
+    /// FD.io VPP, and the `nsess` and `napmap` of draft-ietf-behave-syslog-nat-logging.
+    Vpp,
+    /// Jool NAT64.
+    Jool,
+    /// DANOS and Vyatta CGNAT.
+    Danos,
+    /// VyOS `cgnat log-allocation`.
+    Vyos,
 }
 
 impl Profile {
     /// All profiles.
-    pub const ALL: [Self; 3] = [Self::Auto, Self::Nfware, Self::JuniperSrx];
+    pub const ALL: [Self; 14] = [
+        Self::Auto,
+        Self::Nfware,
+        Self::JuniperSrx,
+        Self::CiscoIosXe,
+        Self::CiscoIosXr,
+        Self::Huawei,
+        Self::H3c,
+        Self::Mikrotik,
+        Self::Ulogd,
+        Self::Conntrack,
+        Self::Vpp,
+        Self::Jool,
+        Self::Danos,
+        Self::Vyos,
+    ];
 
     /// Name in the configuration.
     pub const fn name(self) -> &'static str {
@@ -25,6 +62,17 @@ impl Profile {
             Self::Auto => "auto",
             Self::Nfware => "nfware",
             Self::JuniperSrx => "juniper-srx",
+            Self::CiscoIosXe => "cisco-ios-xe",
+            Self::CiscoIosXr => "cisco-ios-xr",
+            Self::Huawei => "huawei",
+            Self::H3c => "h3c",
+            Self::Mikrotik => "mikrotik",
+            Self::Ulogd => "ulogd",
+            Self::Conntrack => "conntrack",
+            Self::Vpp => "vpp",
+            Self::Jool => "jool",
+            Self::Danos => "danos",
+            Self::Vyos => "vyos",
         }
     }
 }

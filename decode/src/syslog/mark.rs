@@ -24,6 +24,7 @@ pub(crate) fn find(profile: Profile, text: &[u8]) -> Option<Mark<'_>> {
         Profile::Auto => (true, true),
         Profile::Nfware => (true, false),
         Profile::JuniperSrx => (false, true),
+        _ => return None,
     };
     // The Junos program (APP-NAME or TAG) was seen: the next word, after a PROCID, is the message's tag.
     let mut program = false;
