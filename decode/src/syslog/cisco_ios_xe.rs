@@ -21,6 +21,7 @@ use crate::search::{around, find, split_last_word, trim_end};
 use crate::{DecodeError, Ignored, Outcome, protocol, time};
 
 /// A message tag: `%FACILITY-SEVERITY-MNEMONIC: `.
+#[derive(Clone, Copy)]
 struct Message<'a> {
     /// What stands before the tag, without the blanks.
     header: &'a [u8],
@@ -40,17 +41,19 @@ pub(super) fn decode(
     sink: &mut impl FnMut(&Event<'_>),
 ) -> Result<Outcome, DecodeError> {
     let message = Message::of(text).ok_or(DecodeError::UnknownFormat)?;
-    let text = match (message.facility, message.mnemonic) {
-        (b"NAT", b"LOG_TRANSLATION") => message.text,
-        // The data plane reports through the platform's own message.
-        (b"IOSXE", b"PLATFORM") => match around(message.text, b"%NAT-6-LOG_TRANSLATION: ") {
-            Some((_, text)) => text,
-            None if find(message.text, b"%NAT-").is_some() => return nat(b"NAT", message.text),
+    let mut inner = message;
+    // The data plane reports through the platform's own message.
+    if let (b"IOSXE", b"PLATFORM") = (message.facility, message.mnemonic) {
+        inner = match Message::of(message.text) {
+            Some(inner) => inner,
+            None if find(message.text, b"cpp_cp").is_some() => return Err(DecodeError::Truncated),
             None => return Ok(Outcome::Ignored(Ignored::NotAMapping)),
-        },
-        (facility, mnemonic) => return nat(facility, mnemonic),
-    };
-    let mut event = translation(text)?;
+        };
+    }
+    if (inner.facility, inner.mnemonic) != (b"NAT", b"LOG_TRANSLATION") {
+        return other(inner.facility, inner.mnemonic);
+    }
+    let mut event = translation(inner.text)?;
     event.time_ns = clock(message.header).or(header.time_ns);
     if event.time_ns.is_some() {
         event.time_source = TimeSource::DeviceHeader;
@@ -104,7 +107,7 @@ fn tag(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 }
 
 /// What another message than a translation is: one about NAT may be a mapping in a shape that is not known.
-fn nat(facility: &[u8], mnemonic: &[u8]) -> Result<Outcome, DecodeError> {
+fn other(facility: &[u8], mnemonic: &[u8]) -> Result<Outcome, DecodeError> {
     let has = |word: &[u8]| mnemonic.windows(word.len()).any(|part| part == word);
     if !facility.windows(3).any(|part| part == b"NAT") {
         Ok(Outcome::Ignored(Ignored::NotAMapping))

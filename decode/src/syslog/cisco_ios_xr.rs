@@ -15,20 +15,21 @@
 
 use std::net::{IpAddr, Ipv6Addr};
 
-use event::{Action, Event, Kind, Text, TimeSource};
+use event::{Action, Event, Kind, Text};
 
 use super::frame::Header;
-use super::plain;
+use super::{plain, stamp};
 use crate::address::{self, Canonical};
 use crate::bytes::{Cursor, all};
-use crate::search::{around, trim_end, trim_start};
+use crate::search::{around, split_last_word, trim_end, trim_start};
+use crate::time::take_four_tokens;
 use crate::{DecodeError, Ignored, Outcome};
 
 /// Values of a record without the destination, and with it.
 const VALUES: (usize, usize) = (9, 11);
 
 pub(super) fn claims(text: &[u8]) -> bool {
-    records(text).is_some()
+    split(text).is_some()
 }
 
 pub(super) fn decode(
@@ -36,7 +37,10 @@ pub(super) fn decode(
     header: &Header,
     sink: &mut impl FnMut(&Event<'_>),
 ) -> Result<Outcome, DecodeError> {
-    let records = whole_part(records(text).ok_or(DecodeError::UnknownFormat)?)?;
+    let (before, records) = split(text).ok_or(DecodeError::UnknownFormat)?;
+    let records = whole_part(records)?;
+    // The emitter writes UTC. Behind a relay's header its own is a part of the text.
+    let time_ns = header.zoneless_ns.or_else(|| clock(before)).or(header.time_ns);
     let (mut events, mut ignored, mut last) = (0, Ignored::NotAMapping, None);
     for_each(records, |record| match record {
         Record::Event(mapping) => {
@@ -47,23 +51,34 @@ pub(super) fn decode(
     })?;
     match last {
         None => return Ok(Outcome::Ignored(ignored)),
-        Some(mapping) if events == 1 => mapping.deliver(header, sink),
+        Some(mapping) if events == 1 => mapping.deliver(time_ns, sink),
         // All are good by now: the second pass delivers.
         Some(_) => for_each(records, |record| {
             if let Record::Event(mapping) = record {
-                mapping.deliver(header, sink);
+                mapping.deliver(time_ns, sink);
             }
         })?,
     }
     Ok(Outcome::Events(events))
 }
 
-/// What stands behind the MSGID and the nil value that follows it: nothing, or records.
-fn records(text: &[u8]) -> Option<&[u8]> {
+/// What stands before the MSGID, and what behind it and the nil value that follows it: nothing, or records.
+fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let (before, behind) = around(text, b" NAT44 -").or_else(|| around(text, b" DSLITE -"))?;
+    // These are the nil values of APP-NAME and PROCID.
+    let before = trim_end(before).strip_suffix(b" - -")?;
     let records = trim_start(behind);
-    // Before the MSGID stand the nil values of APP-NAME and PROCID.
-    (trim_end(before).ends_with(b" - -") && matches!(records, [] | [b'[', ..])).then_some(records)
+    matches!(records, [] | [b'[', ..]).then_some((before, records))
+}
+
+/// The time in a header that ends with the host, `1 2011 May 31 10:30:45 HOST`, in ns since 1970.
+fn clock(header: &[u8]) -> Option<i64> {
+    let mut begin = header;
+    for _word in 0..5 {
+        (begin, _) = split_last_word(begin);
+    }
+    let mut cursor = Cursor::new(header.get(begin.len()..)?);
+    take_four_tokens(&mut cursor).filter(|_| begin.ends_with(b"1 "))
 }
 
 /// The records up to the last that is whole.
@@ -111,15 +126,11 @@ struct Mapping<'a> {
 }
 
 impl Mapping<'_> {
-    fn deliver(&self, header: &Header, sink: &mut impl FnMut(&Event<'_>)) {
+    fn deliver(&self, time_ns: Option<i64>, sink: &mut impl FnMut(&Event<'_>)) {
         let softwire = self.softwire.map(Canonical::of);
         let mut event = self.event;
         event.subscriber = softwire.as_ref().map(|softwire| Text::plain(softwire.as_str()));
-        // The emitter writes UTC. Behind a relay's header, only that one is known.
-        event.time_ns = header.zoneless_ns.or(header.time_ns);
-        if event.time_ns.is_some() {
-            event.time_source = TimeSource::DeviceHeader;
-        }
+        stamp(&mut event, time_ns);
         sink(&event);
     }
 }

@@ -28,10 +28,8 @@ pub(super) fn decode(
 ) -> Result<Outcome, DecodeError> {
     let Some((before, body)) = split(text) else {
         return match module_message(text) {
-            // It has a date, so it was to be an event.
-            Some(text) if text.split(|&byte| byte == b' ').any(|word| date(word).is_some()) => {
-                Err(DecodeError::Truncated)
-            }
+            // With a date it was to be an event.
+            Some(text) if text.split(|&byte| byte == b' ').any(begins_a_date) => Err(DecodeError::Truncated),
             Some(_) => Ok(Outcome::Ignored(Ignored::NotAMapping)),
             None => Err(DecodeError::UnknownFormat),
         };
@@ -107,7 +105,7 @@ fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let is_known = [&b"Mapped "[..], b"Forgot ", b"Added "]
         .iter()
         .any(|&verb| body.starts_with(verb));
-    (is_known && clock(before).is_some()).then_some((before, body))
+    (is_known && matches!(before, [.., b'0'..=b'9', b' '])).then_some((before, body))
 }
 
 /// What the module says, behind its name and the kernel's time.
@@ -121,6 +119,11 @@ fn clock(text: &[u8]) -> Option<i64> {
     let (text, of_day) = split_last_word(text);
     let (_, day) = split_last_word(trim_end(text));
     time::civil(date(day)?, time::of_day(of_day)?)
+}
+
+/// Whether a word begins like `Y/M/D`.
+fn begins_a_date(word: &[u8]) -> bool {
+    matches!(word, [a, b, c, d, b'/', ..] if [a, b, c, d].iter().all(|byte| byte.is_ascii_digit()))
 }
 
 /// Reads `Y/M/D`.

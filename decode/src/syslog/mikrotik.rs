@@ -92,8 +92,8 @@ fn split(text: &[u8]) -> Option<(&[u8], &[u8], Cursor<'_>)> {
     }
     let (_, mut behind) = around(interfaces, b" out:")?;
     // The last one counts: users may have a say in the names of interfaces.
-    (_, behind) = around(behind, b", proto ")?;
-    while let Some((_, rest)) = around(behind, b", proto ") {
+    (_, behind) = around(behind, b" proto ")?;
+    while let Some((_, rest)) = around(behind, b" proto ") {
         behind = rest;
     }
     let before = &text[..text.len() - behind.len()];

@@ -5,7 +5,7 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use decode::{DecodeError, Outcome, Profile};
+use decode::{DecodeError, Ignored, Outcome, Profile};
 use event::{Action, Event, Kind};
 use serde_json::{Value, json};
 
@@ -74,6 +74,57 @@ pub fn event(message: &str) -> Value {
     let (outcome, events) = decode(Profile::Auto, message.as_bytes());
     assert_eq!(outcome, Ok(Outcome::Events(1)), "{message}");
     events.into_iter().next().unwrap()
+}
+
+/// The events of a message that must be good, in [`brief`].
+pub fn briefs(message: &str) -> Vec<String> {
+    let (outcome, events) = decode(Profile::Auto, message.as_bytes());
+    assert_eq!(outcome, Ok(Outcome::Events(events.len() as u32)), "{message}");
+    events.iter().map(brief).collect()
+}
+
+/// Why a message that must be known yields nothing.
+pub fn ignored(message: &str) -> Ignored {
+    match decode(Profile::Auto, message.as_bytes()).0 {
+        Ok(Outcome::Ignored(why)) => why,
+        other => panic!("{other:?}: {message}"),
+    }
+}
+
+/// An event in a line: `session created 6 10.0.0.1 80 = 203.0.113.1 1024 > 198.51.100.1 443 vrf blue sub x at NS since NS`.
+/// What is absent is left out, a protocol's place has `*`.
+pub fn brief(event: &Value) -> String {
+    let text = |key: &str| match &event[key] {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    };
+    let kind = event["kind"].as_str().unwrap();
+    let mut words = vec![
+        kind.strip_suffix("-mapping").unwrap().to_owned(),
+        text("event").unwrap(),
+        text("protocol").unwrap_or("*".to_owned()),
+    ];
+    for (before, key) in [
+        ("", "src_ip"),
+        ("", "src_port"),
+        ("=", "x_ip"),
+        ("", "x_port"),
+        ("", "start_port"),
+        ("-", "end_port"),
+        (">", "dst_ip"),
+        ("", "dst_port"),
+        ("vrf", "vrf"),
+        ("sub", "subscriber"),
+        ("at", "timestamp"),
+        ("since", "mapping_start"),
+    ] {
+        if let Some(text) = text(key) {
+            words.extend([before.to_owned(), text]);
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words.join(" ")
 }
 
 /// What is wrong with a message that must be bad.
