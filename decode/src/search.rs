@@ -2,39 +2,66 @@
 
 use wide::u8x16;
 
+/// Places that are asked at once.
+const BLOCK: usize = 32;
+
 /// Where `needle`, at least one octet, first stands in `text`.
 ///
-/// Sixteen places at a time are asked for the needle's first and last octet: the rarer these two are in a log line,
-/// the faster it is.
+/// Many places at a time are asked for the needle's first and last octet: the rarer these two are in a log line, the
+/// faster it is.
 #[inline]
 pub(crate) fn find<const N: usize>(text: &[u8], needle: &[u8; N]) -> Option<usize> {
     const { assert!(N > 0) };
-    let (first, last) = (u8x16::splat(needle[0]), u8x16::splat(needle[N - 1]));
-    let matches = |base: usize| {
-        let heads = u8x16::new(*text.get(base..)?.first_chunk()?);
-        let tails = u8x16::new(*text.get(base + N - 1..)?.first_chunk()?);
-        let mut bits = (heads.simd_eq(first) & tails.simd_eq(last)).to_bitmask() & 0xffff;
-        while bits != 0 {
-            let at = base + bits.trailing_zeros() as usize;
-            if text.get(at..at + N) == Some(needle) {
-                return Some(at);
-            }
-            bits &= bits - 1;
-        }
-        None
-    };
-    let Some(final_base) = text.len().checked_sub(N + 15) else {
-        return text.windows(N).position(|window| window == needle);
-    };
-    let mut base = 0;
-    while base < final_base {
-        if let Some(at) = matches(base) {
+    let places = (text.len() + 1).checked_sub(N)?;
+    let (firsts, lasts) = (&text[..places], &text[N - 1..]);
+    let ends = (u8x16::splat(needle[0]), u8x16::splat(needle[N - 1]));
+    let check = |base: usize, bits: u32| verify(text, needle, base, bits);
+    let (first_blocks, _) = firsts.as_chunks::<BLOCK>();
+    let (last_blocks, _) = lasts.as_chunks::<BLOCK>();
+    for (index, (first, last)) in first_blocks.iter().zip(last_blocks).enumerate() {
+        if let Some(bits) = both(first, last, ends)
+            && let Some(at) = check(index * BLOCK, bits)
+        {
             return Some(at);
         }
-        base += 16;
     }
-    // The last sixteen places, some of which were asked before.
-    matches(final_base)
+    // The last places, some of which were asked before.
+    match (firsts.last_chunk::<BLOCK>(), lasts.last_chunk::<BLOCK>()) {
+        (Some(first), Some(last)) => check(places - BLOCK, both(first, last, ends)?),
+        _ => text.windows(N).position(|window| window == needle),
+    }
+}
+
+/// A bit for each place where both octets are; `None` if there is no such place.
+#[inline]
+fn both(firsts: &[u8; BLOCK], lasts: &[u8; BLOCK], ends: (u8x16, u8x16)) -> Option<u32> {
+    let [first_low, first_high] = halves(firsts).map(|half| half.simd_eq(ends.0));
+    let [last_low, last_high] = halves(lasts).map(|half| half.simd_eq(ends.1));
+    let (low, high) = (first_low & last_low, first_high & last_high);
+    if (low | high).to_bitmask() == 0 {
+        return None;
+    }
+    let bits = |half: u8x16| u32::from(half.to_bitmask() as u16);
+    Some(bits(low) | bits(high) << 16)
+}
+
+#[inline]
+fn halves(block: &[u8; BLOCK]) -> [u8x16; 2] {
+    let (halves, _) = block.as_chunks::<16>();
+    [u8x16::new(halves[0]), u8x16::new(halves[1])]
+}
+
+/// The first of the marked places, counted from `base`, where the needle is.
+#[inline(never)]
+fn verify<const N: usize>(text: &[u8], needle: &[u8; N], base: usize, mut bits: u32) -> Option<usize> {
+    while bits != 0 {
+        let at = base + bits.trailing_zeros() as usize;
+        if text.get(at..at + N) == Some(needle) {
+            return Some(at);
+        }
+        bits &= bits - 1;
+    }
+    None
 }
 
 /// What stands before the first `needle` of `text`, and what behind it.

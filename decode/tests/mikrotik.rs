@@ -176,6 +176,28 @@ fn headers_protocols_and_families() {
 }
 
 #[test]
+fn names_of_interfaces_pose_as_no_other_device() {
+    let body = line("forward", "", (S, D), &format!(", NAT ({S}->{X})->{D}"));
+    for (log, _) in common::OWN {
+        // The marks of the last two are looked for first, wherever they are.
+        if matches!(log, "mikrotik.log" | "nfware.log" | "juniper.log") {
+            continue;
+        }
+        for other in common::lines(log) {
+            let other = String::from_utf8(other).unwrap();
+            let named = body.replace("bridge1", &format!("<pppoe-u {other}>"));
+            assert_eq!(briefs(&named), [EVENT], "{named}");
+            // Cut off before the protocol.
+            let cut = named.split_once(", proto TCP").unwrap().0;
+            assert!(
+                common::decode(decode::Profile::Auto, cut.as_bytes()).1.is_empty(),
+                "{cut}"
+            );
+        }
+    }
+}
+
+#[test]
 fn what_is_not_whole_or_wrong() {
     let whole = line("forward", "", (S, D), &format!(", NAT ({S}->{X})->{D}"));
     let bad = |from: &str, to: &str| {

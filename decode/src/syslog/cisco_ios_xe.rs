@@ -13,8 +13,8 @@
 
 use event::{Action, Event, Kind, TimeSource};
 
-use super::frame::Header;
-use super::{is_translated, one, plain};
+use super::frame::{BYTE_ORDER_MARK, Header};
+use super::{is_translated, may_be_header, one, plain};
 use crate::address::take_end;
 use crate::bytes::Cursor;
 use crate::search::{around, find, split_last_word, trim_end};
@@ -72,11 +72,12 @@ impl<'a> Message<'a> {
         loop {
             let (_, behind) = around(rest, b"%")?;
             let header = &text[..text.len() - behind.len() - 1];
+            let header = header.strip_suffix(&BYTE_ORDER_MARK).unwrap_or(header);
             if matches!(header, [] | [.., b' '])
                 && let Some((facility, mnemonic, text)) = tag(behind)
             {
                 let header = trim_end(header);
-                return Some(Self {
+                return may_be_header(header).then_some(Self {
                     header,
                     facility,
                     mnemonic,

@@ -18,7 +18,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use event::{Action, Event, Kind, Text};
 
 use super::frame::Header;
-use super::{plain, stamp};
+use super::{may_be_header, plain, stamp};
 use crate::address::{self, Canonical};
 use crate::bytes::{Cursor, all};
 use crate::search::{around, split_last_word, trim_end, trim_start};
@@ -68,7 +68,7 @@ fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
     // These are the nil values of APP-NAME and PROCID.
     let before = trim_end(before).strip_suffix(b" - -")?;
     let records = trim_start(behind);
-    matches!(records, [] | [b'[', ..]).then_some((before, records))
+    (may_be_header(before) && matches!(records, [] | [b'[', ..])).then_some((before, records))
 }
 
 /// The time in a header that ends with the host, `1 2011 May 31 10:30:45 HOST`, in ns since 1970.

@@ -20,7 +20,7 @@ use event::{Action, Event, TimeSource};
 
 use super::frame::Header;
 use super::tuples::{self, Tuple};
-use super::{one, set, stamp};
+use super::{may_be_header, one, set, stamp};
 use crate::bytes::{Cursor, hexadecimal};
 use crate::search::around;
 use crate::time::{NS_PER_S, seconds};
@@ -80,7 +80,7 @@ fn split(text: &[u8]) -> Option<(&[u8], Action, Cursor<'_>)> {
         [b'[', b'D', b'E', b'S', b'T', b'R', b'O', b'Y', b']', b' ', ..] => (Action::Deleted, 10),
         _ => return None,
     };
-    Some((&text[..at], action, Cursor::new(&text[at + length..])))
+    may_be_header(&text[..at]).then_some((&text[..at], action, Cursor::new(&text[at + length..])))
 }
 
 /// Takes the protocol's name and number, and the network protocol's where it is there.

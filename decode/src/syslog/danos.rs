@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use event::{Action, Event, Kind, TimeSource};
 
 use super::frame::Header;
-use super::{one, set};
+use super::{may_be_header, one, set};
 use crate::address;
 use crate::bytes::Cursor;
 use crate::search::around;
@@ -77,7 +77,7 @@ pub(super) fn decode(
 /// What stands behind `CGNAT: `.
 fn message(text: &[u8]) -> Option<&[u8]> {
     let (before, behind) = around(text, b"CGNAT: ")?;
-    matches!(before, [] | [.., b' ']).then_some(behind)
+    (matches!(before, [] | [.., b' ']) && may_be_header(before)).then_some(behind)
 }
 
 /// What a message is whose name is no event's.

@@ -13,7 +13,7 @@
 use event::{Action, Event, Kind};
 
 use super::frame::Header;
-use super::{one, stamp};
+use super::{may_be_header, one, stamp};
 use crate::bytes::{Cursor, all};
 use crate::search::around;
 use crate::{DecodeError, Outcome, address};
@@ -72,5 +72,5 @@ fn split(text: &[u8]) -> Option<(bool, Cursor<'_>)> {
         None => (false, around(text, b":Userbased")?),
     };
     let is_nat = before.ends_with(b" - NAT444") || before.ends_with(b" - NAT64");
-    is_nat.then_some((is_session, Cursor::new(behind)))
+    (is_nat && may_be_header(before)).then_some((is_session, Cursor::new(behind)))
 }

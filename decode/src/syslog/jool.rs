@@ -11,7 +11,7 @@
 use event::{Action, Event, Kind, TimeSource};
 
 use super::frame::Header;
-use super::one;
+use super::{may_be_header, one};
 use crate::address::{End, take};
 use crate::bytes::Cursor;
 use crate::search::{around, split_last_word, trim_end};
@@ -105,13 +105,13 @@ fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let is_known = [&b"Mapped "[..], b"Forgot ", b"Added "]
         .iter()
         .any(|&verb| body.starts_with(verb));
-    (is_known && matches!(before, [.., b'0'..=b'9', b' '])).then_some((before, body))
+    (is_known && matches!(before, [.., b'0'..=b'9', b' ']) && may_be_header(before)).then_some((before, body))
 }
 
 /// What the module says, behind its name and the kernel's time.
 fn module_message(text: &[u8]) -> Option<&[u8]> {
     let (before, behind) = around(text, b"Jool: ")?;
-    matches!(before, [] | [.., b']' | b':', b' ']).then_some(behind)
+    (matches!(before, [] | [.., b']' | b':', b' ']) && may_be_header(before)).then_some(behind)
 }
 
 /// The time that ends a text, `Y/M/D H:M:S`, in ns since 1970.

@@ -24,6 +24,7 @@ mod vyos;
 
 use event::{Event, Text, TimeSource};
 
+use crate::search;
 use crate::{DecodeError, Ignored, Outcome, Profile};
 use mark::Mark;
 
@@ -82,11 +83,27 @@ pub fn decode(
     }
 }
 
+/// The order in which formats are asked for their marks. Those whose lines quote what users may choose (names of users
+/// and interfaces) are first, so that nobody can pose as another device in them.
+const AUTO: [Profile; 11] = [
+    Profile::CiscoIosXe,
+    Profile::Mikrotik,
+    Profile::CiscoIosXr,
+    Profile::Huawei,
+    Profile::H3c,
+    Profile::Ulogd,
+    Profile::Conntrack,
+    Profile::Vpp,
+    Profile::Jool,
+    Profile::Danos,
+    Profile::Vyos,
+];
+
 /// Which of the formats that `profile` admits claims the text, apart from those of [`mark`].
 #[inline]
 fn format_of(profile: Profile, text: &[u8]) -> Option<Profile> {
     if profile == Profile::Auto {
-        Profile::ALL.into_iter().find(|&profile| claims(profile, text))
+        AUTO.into_iter().find(|&profile| claims(profile, text))
     } else {
         claims(profile, text).then_some(profile)
     }
@@ -137,6 +154,12 @@ fn one(event: &Event<'_>, sink: &mut impl FnMut(&Event<'_>)) -> Outcome {
 pub(crate) enum Found<'a> {
     Event(Event<'a>),
     Ignored(Ignored),
+}
+
+/// Whether what stands before a format's mark may be a header. Behind the mark of a MikroTik line are the names of
+/// interfaces, which users may choose: one of them must not pose as another device.
+fn may_be_header(before: &[u8]) -> bool {
+    search::find(before, b": in:").is_none()
 }
 
 /// A name as the device wrote it, without escapes.

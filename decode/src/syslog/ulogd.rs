@@ -16,14 +16,15 @@ use event::{Action, Event};
 
 use super::frame::Header;
 use super::tuples::{self, Tuple};
-use super::{one, set, stamp};
+use super::{may_be_header, one, set, stamp};
 use crate::bytes::Cursor;
 use crate::search::{around, find, trim_end};
 use crate::{DecodeError, Ignored, Outcome, address, protocol};
 
 pub(super) fn claims(text: &[u8]) -> bool {
-    around(text, b"SRC=")
-        .is_some_and(|(before, behind)| before.ends_with(b"ORIG: ") || is_packet(before, behind))
+    around(text, b"SRC=").is_some_and(|(before, behind)| {
+        before.ends_with(b"ORIG: ") && may_be_header(before) || is_packet(before, behind)
+    })
 }
 
 pub(super) fn decode(
@@ -32,7 +33,10 @@ pub(super) fn decode(
     sink: &mut impl FnMut(&Event<'_>),
 ) -> Result<Outcome, DecodeError> {
     let (before, behind) = around(text, b"SRC=").ok_or(DecodeError::UnknownFormat)?;
-    let Some(before) = before.strip_suffix(b"ORIG: ") else {
+    let Some(before) = before
+        .strip_suffix(b"ORIG: ")
+        .filter(|before| may_be_header(before))
+    else {
         return if is_packet(before, behind) {
             Ok(Outcome::Ignored(Ignored::NotAMapping))
         } else {

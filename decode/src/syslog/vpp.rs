@@ -20,7 +20,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use event::{Action, Event, Kind, Text};
 
 use super::frame::Header;
-use super::{is_translated, one, set, stamp};
+use super::{is_translated, may_be_header, one, set, stamp};
 use crate::address::{self, Canonical};
 use crate::bytes::Cursor;
 use crate::search::{around, split_last_word};
@@ -79,7 +79,7 @@ fn element(text: &[u8]) -> Option<(Kind, Action, Cursor<'_>)> {
         (Kind::Session, b"SDEL") | (Kind::Port, b"APMDEL") => Action::Deleted,
         _ => return None,
     };
-    Some((kind, action, Cursor::new(parameters)))
+    may_be_header(before).then_some((kind, action, Cursor::new(parameters)))
 }
 
 #[derive(Default)]

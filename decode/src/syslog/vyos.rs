@@ -11,7 +11,7 @@
 use event::{Action, Event, Kind};
 
 use super::frame::Header;
-use super::{one, stamp};
+use super::{may_be_header, one, stamp};
 use crate::address;
 use crate::bytes::Cursor;
 use crate::search::{around, find};
@@ -56,7 +56,7 @@ pub(super) fn decode(
 /// What stands behind the first words of an allocation.
 fn allocation(text: &[u8]) -> Option<&[u8]> {
     let (before, behind) = around(text, b"Internal host: ")?;
-    matches!(before, [] | [.., b' ']).then_some(behind)
+    (matches!(before, [] | [.., b' ']) && may_be_header(before)).then_some(behind)
 }
 
 /// Whether this is what the program says of a line that it could not read.
