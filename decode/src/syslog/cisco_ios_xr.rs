@@ -19,14 +19,11 @@ use event::{Action, Event, Kind, Text};
 
 use super::frame::Header;
 use super::{may_be_header, plain, stamp};
-use crate::address::{self, Canonical};
-use crate::bytes::{Cursor, all};
+use crate::address::{Canonical, take};
+use crate::bytes::Cursor;
 use crate::search::{around, split_last_word, trim_end, trim_start};
 use crate::time::take_four_tokens;
 use crate::{DecodeError, Ignored, Outcome};
-
-/// Values of a record without the destination, and with it.
-const VALUES: (usize, usize) = (9, 11);
 
 pub(super) fn claims(text: &[u8]) -> bool {
     split(text).is_some()
@@ -148,71 +145,85 @@ fn read(record: &[u8]) -> Result<Record<'_>, DecodeError> {
         b"TCPseqmismatch" | b"Invalid" => return Ok(Record::Ignored(Ignored::NotAMapping)),
         _ => return Err(DecodeError::UnknownFormat),
     };
-    let mut values: [&[u8]; VALUES.1] = [b"-"; VALUES.1];
-    let mut count = 1;
-    while let Some(value) = cursor.next_token() {
-        *values.get_mut(count).ok_or(DecodeError::Malformed)? = value;
-        count += 1;
-    }
-    if count != VALUES.0 && count != VALUES.1 {
-        return Err(DecodeError::MissingField);
-    }
-    let [
-        _,
-        l4,
-        inside4,
-        vrf,
-        inside6,
-        outside,
-        inside_port,
-        first,
-        last,
-        remote,
-        remote_port,
-    ] = values;
-
-    let softwire = match given(inside6).map(address::ipv6).transpose()? {
-        Some(IpAddr::V6(softwire)) => Some(softwire),
-        _ => None,
-    };
+    let l4 = value(&mut cursor, Cursor::protocol)?;
     // DS-Lite without an inner address has none, or 0.0.0.0.
-    let inside4 = given(inside4).filter(|&text| softwire.is_none() || text != b"0.0.0.0");
+    let is_zero = cursor.rest().starts_with(b" 0.0.0.0 ");
+    let inside4 = if is_zero {
+        cursor.skip(b" 0.0.0.0".len());
+        None
+    } else {
+        value(&mut cursor, take)?
+    };
+    let vrf = value(&mut cursor, |cursor| plain(cursor.token()))?;
+    let softwire = value(&mut cursor, take_softwire)?;
+    let outside = value(&mut cursor, take)?.ok_or(DecodeError::MissingField)?;
+    let inside_port = value(&mut cursor, Cursor::port)?;
+    let first = value(&mut cursor, Cursor::port)?.ok_or(DecodeError::MissingField)?;
+    let last = value(&mut cursor, Cursor::port)?;
+    let remote = if cursor.is_empty() {
+        None
+    } else {
+        let ip = value(&mut cursor, take)?;
+        let port = value(&mut cursor, Cursor::port)?;
+        ip.zip(port)
+    };
+    while cursor.take(b" ") {}
+    if !cursor.is_empty() {
+        return Err(DecodeError::Malformed);
+    }
+
     let (src_ip, softwire) = match (inside4, softwire) {
-        (Some(text), softwire) => (address::whole(text)?, softwire),
+        (Some(inside), softwire) => (inside, softwire),
         (None, Some(softwire)) => (softwire.into(), None),
+        (None, None) if is_zero => return Err(DecodeError::BadAddress),
         (None, None) => return Err(DecodeError::MissingField),
     };
-    let mut event = Event::new(kind, action, src_ip, Some(address::whole(required(outside)?)?));
-    event.protocol = given(l4).map(|text| all(text, Cursor::protocol)).transpose()?;
-    event.vrf = given(vrf).map(plain).transpose()?;
-    let first = port(first)?;
+    let mut event = Event::new(kind, action, src_ip, Some(outside));
+    event.protocol = l4;
+    event.vrf = vrf;
     if kind == Kind::Block {
-        let last = port(last)?;
+        let last = last.ok_or(DecodeError::MissingField)?;
         if last < first {
             return Err(DecodeError::BadRange);
         }
         (event.start_port, event.end_port) = (Some(first), Some(last));
     } else {
         // A claim on all protocols would be wrong.
-        event.protocol.ok_or(DecodeError::MissingField)?;
-        (event.src_port, event.x_port) = (Some(port(inside_port)?), Some(first));
-        if kind == Kind::Session || given(remote).is_some() {
-            event.dst_ip = Some(address::whole(required(remote)?)?);
-            event.dst_port = Some(port(remote_port)?);
+        l4.ok_or(DecodeError::MissingField)?;
+        event.src_port = Some(inside_port.ok_or(DecodeError::MissingField)?);
+        event.x_port = Some(first);
+        (event.dst_ip, event.dst_port) = remote.unzip();
+        if kind == Kind::Session {
+            remote.ok_or(DecodeError::MissingField)?;
         }
     }
     Ok(Record::Event(Mapping { event, softwire }))
 }
 
-/// A value, unless it is `-`.
-fn given(value: &[u8]) -> Option<&[u8]> {
-    (value != b"-").then_some(value)
+/// Takes the blanks before a value and the value, `None` if that is `-`.
+#[inline]
+fn value<'a, T>(
+    cursor: &mut Cursor<'a>,
+    take: impl FnOnce(&mut Cursor<'a>) -> Result<T, DecodeError>,
+) -> Result<Option<T>, DecodeError> {
+    while cursor.take(b" ") {}
+    let value = match cursor.rest() {
+        [] => return Err(DecodeError::MissingField),
+        [b'-'] | [b'-', b' ', ..] => {
+            cursor.skip(1);
+            None
+        }
+        _ => Some(take(cursor)?),
+    };
+    match cursor.peek() {
+        None | Some(b' ') => Ok(value),
+        Some(_) => Err(DecodeError::Malformed),
+    }
 }
 
-fn required(value: &[u8]) -> Result<&[u8], DecodeError> {
-    given(value).ok_or(DecodeError::MissingField)
-}
-
-fn port(value: &[u8]) -> Result<u16, DecodeError> {
-    all(required(value)?, Cursor::port)
+fn take_softwire(cursor: &mut Cursor<'_>) -> Result<Ipv6Addr, DecodeError> {
+    match take(cursor)? {
+        IpAddr::V6(softwire) => Ok(softwire),
+        IpAddr::V4(_) => Err(DecodeError::BadAddress),
+    }
 }
