@@ -14,7 +14,7 @@
 use event::{Action, Event, Kind, TimeSource};
 
 use super::frame::{BYTE_ORDER_MARK, Header};
-use super::{is_translated, may_be_header, one, plain};
+use super::{has_header, is_translated, one, plain};
 use crate::address::take_end;
 use crate::bytes::Cursor;
 use crate::search::{around, find, split_last_word, trim_end};
@@ -32,7 +32,9 @@ struct Message<'a> {
 
 pub(super) fn claims(text: &[u8]) -> bool {
     // These have other formats, and may report translations.
-    Message::of(text).is_some_and(|message| !matches!(message.facility, b"ASA" | b"FTD" | b"PIX" | b"FWSM"))
+    Message::of(text).is_some_and(|message| {
+        !matches!(message.facility, b"ASA" | b"FTD" | b"PIX" | b"FWSM") && has_header(text, message.text)
+    })
 }
 
 pub(super) fn decode(
@@ -77,7 +79,7 @@ impl<'a> Message<'a> {
                 && let Some((facility, mnemonic, text)) = tag(behind)
             {
                 let header = trim_end(header);
-                return may_be_header(header).then_some(Self {
+                return Some(Self {
                     header,
                     facility,
                     mnemonic,

@@ -18,7 +18,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use event::{Action, Event, Kind, Text};
 
 use super::frame::Header;
-use super::{may_be_header, plain, stamp};
+use super::{has_header, plain, stamp};
 use crate::address::{Canonical, take};
 use crate::bytes::Cursor;
 use crate::search::{around, split_last_word, trim_end, trim_start};
@@ -26,7 +26,7 @@ use crate::time::take_four_tokens;
 use crate::{DecodeError, Ignored, Outcome};
 
 pub(super) fn claims(text: &[u8]) -> bool {
-    split(text).is_some()
+    split(text).is_some_and(|(_, records)| has_header(text, records))
 }
 
 pub(super) fn decode(
@@ -65,7 +65,7 @@ fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
     // These are the nil values of APP-NAME and PROCID.
     let before = trim_end(before).strip_suffix(b" - -")?;
     let records = trim_start(behind);
-    (may_be_header(before) && matches!(records, [] | [b'[', ..])).then_some((before, records))
+    matches!(records, [] | [b'[', ..]).then_some((before, records))
 }
 
 /// The time in a header that ends with the host, `1 2011 May 31 10:30:45 HOST`, in ns since 1970.

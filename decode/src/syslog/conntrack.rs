@@ -20,7 +20,7 @@ use event::{Action, Event, TimeSource};
 
 use super::frame::Header;
 use super::tuples::{self, Tuple};
-use super::{may_be_header, one, set, stamp};
+use super::{has_header, one, set, stamp};
 use crate::bytes::{Cursor, hexadecimal};
 use crate::search::around;
 use crate::time::{NS_PER_S, seconds};
@@ -33,7 +33,7 @@ const WORDS_BEFORE_TUPLES_MAX: usize = 3;
 const COLUMNS: usize = 8;
 
 pub(super) fn claims(text: &[u8]) -> bool {
-    split(text).is_some()
+    split(text).is_some_and(|(.., cursor)| has_header(text, cursor.rest()))
 }
 
 pub(super) fn decode(
@@ -80,7 +80,7 @@ fn split(text: &[u8]) -> Option<(&[u8], Action, Cursor<'_>)> {
         [b'[', b'D', b'E', b'S', b'T', b'R', b'O', b'Y', b']', b' ', ..] => (Action::Deleted, 10),
         _ => return None,
     };
-    may_be_header(&text[..at]).then_some((&text[..at], action, Cursor::new(&text[at + length..])))
+    Some((&text[..at], action, Cursor::new(&text[at + length..])))
 }
 
 /// Takes the protocol's name and number, and the network protocol's where it is there.

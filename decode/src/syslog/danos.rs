@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use event::{Action, Event, Kind, TimeSource};
 
 use super::frame::Header;
-use super::{may_be_header, one, set};
+use super::{has_header, one, set};
 use crate::address;
 use crate::bytes::Cursor;
 use crate::search::around;
@@ -37,7 +37,9 @@ pub(super) fn claims(text: &[u8]) -> bool {
         b"APM_TABLE_",
         b"DEST_SESSIONS_",
     ];
-    message(text).is_some_and(|message| BEGINS.iter().any(|&begin| message.starts_with(begin)))
+    message(text).is_some_and(|message| {
+        BEGINS.iter().any(|&begin| message.starts_with(begin)) && has_header(text, message)
+    })
 }
 
 pub(super) fn decode(
@@ -77,7 +79,7 @@ pub(super) fn decode(
 /// What stands behind `CGNAT: `.
 fn message(text: &[u8]) -> Option<&[u8]> {
     let (before, behind) = around(text, b"CGNAT: ")?;
-    (matches!(before, [] | [.., b' ']) && may_be_header(before)).then_some(behind)
+    matches!(before, [] | [.., b' ']).then_some(behind)
 }
 
 /// What a message is whose name is no event's.

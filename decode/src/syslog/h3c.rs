@@ -11,7 +11,7 @@
 use event::{Action, Event, Kind};
 
 use super::frame::Header;
-use super::{is_translated, may_be_header, one, stamp};
+use super::{has_header, is_translated, one, stamp};
 use crate::address::take_end;
 use crate::bytes::{Cursor, decimal};
 use crate::search::around;
@@ -21,7 +21,7 @@ use crate::{DecodeError, Ignored, Outcome, protocol};
 const TIME_BYTES: usize = 19;
 
 pub(super) fn claims(text: &[u8]) -> bool {
-    body(text).is_some()
+    body(text).is_some_and(|body| has_header(text, body))
 }
 
 pub(super) fn decode(
@@ -75,9 +75,9 @@ pub(super) fn decode(
 
 /// What stands behind `USERLOG/7/NAT:`.
 fn body(text: &[u8]) -> Option<&[u8]> {
-    let (before, behind) = around(text, b"USERLOG/")?;
+    let (_, behind) = around(text, b"USERLOG/")?;
     match behind {
-        [b'0'..=b'7', b'/', b'N', b'A', b'T', b':', body @ ..] if may_be_header(before) => Some(body),
+        [b'0'..=b'7', b'/', b'N', b'A', b'T', b':', body @ ..] => Some(body),
         _ => None,
     }
 }

@@ -13,13 +13,13 @@
 use event::{Action, Event, Kind};
 
 use super::frame::Header;
-use super::{may_be_header, one, stamp};
+use super::{has_header, one, stamp};
 use crate::bytes::{Cursor, all};
 use crate::search::around;
 use crate::{DecodeError, Outcome, address};
 
 pub(super) fn claims(text: &[u8]) -> bool {
-    split(text).is_some()
+    split(text).is_some_and(|(_, cursor)| has_header(text, cursor.rest()))
 }
 
 pub(super) fn decode(
@@ -72,5 +72,5 @@ fn split(text: &[u8]) -> Option<(bool, Cursor<'_>)> {
         None => (false, around(text, b":Userbased")?),
     };
     let is_nat = before.ends_with(b" - NAT444") || before.ends_with(b" - NAT64");
-    (is_nat && may_be_header(before)).then_some((is_session, Cursor::new(behind)))
+    is_nat.then_some((is_session, Cursor::new(behind)))
 }

@@ -11,14 +11,15 @@
 use event::{Action, Event, Kind, TimeSource};
 
 use super::frame::Header;
-use super::{may_be_header, one};
+use super::{has_header, one};
 use crate::address::{End, take};
 use crate::bytes::Cursor;
 use crate::search::{around, split_last_word, trim_end};
 use crate::{DecodeError, Ignored, Outcome, protocol, time};
 
 pub(super) fn claims(text: &[u8]) -> bool {
-    split(text).is_some() || module_message(text).is_some()
+    let behind = split(text).map(|(_, body)| body).or_else(|| module_message(text));
+    behind.is_some_and(|behind| has_header(text, behind))
 }
 
 pub(super) fn decode(
@@ -105,13 +106,13 @@ fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let is_known = [&b"Mapped "[..], b"Forgot ", b"Added "]
         .iter()
         .any(|&verb| body.starts_with(verb));
-    (is_known && matches!(before, [.., b'0'..=b'9', b' ']) && may_be_header(before)).then_some((before, body))
+    (is_known && matches!(before, [.., b'0'..=b'9', b' '])).then_some((before, body))
 }
 
 /// What the module says, behind its name and the kernel's time.
 fn module_message(text: &[u8]) -> Option<&[u8]> {
     let (before, behind) = around(text, b"Jool: ")?;
-    (matches!(before, [] | [.., b']' | b':', b' ']) && may_be_header(before)).then_some(behind)
+    (matches!(before, [] | [.., b']' | b':', b' '])).then_some(behind)
 }
 
 /// The time that ends a text, `Y/M/D H:M:S`, in ns since 1970.

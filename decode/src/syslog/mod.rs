@@ -156,10 +156,14 @@ pub(crate) enum Found<'a> {
     Ignored(Ignored),
 }
 
-/// Whether what stands before a format's mark may be a header. Behind the mark of a MikroTik line are the names of
-/// interfaces, which users may choose: one of them must not pose as another device.
-fn may_be_header(before: &[u8]) -> bool {
-    search::find(before, b": in:").is_none()
+/// Whether what stands before `behind`, which ends the text, may be a header and a format's mark. Behind the mark of a
+/// MikroTik line are the names of interfaces, which users may choose: one of them must not pose as another device.
+fn has_header(text: &[u8], behind: &[u8]) -> bool {
+    let before = text
+        .len()
+        .checked_sub(behind.len())
+        .and_then(|length| text.get(..length));
+    before.is_some_and(|before| search::find(before, b": in:").is_none())
 }
 
 /// A name as the device wrote it, without escapes.

@@ -16,14 +16,14 @@ use event::{Action, Event};
 
 use super::frame::Header;
 use super::tuples::{self, Tuple};
-use super::{may_be_header, one, set, stamp};
+use super::{has_header, one, set, stamp};
 use crate::bytes::Cursor;
 use crate::search::{around, find, trim_end};
 use crate::{DecodeError, Ignored, Outcome, address, protocol};
 
 pub(super) fn claims(text: &[u8]) -> bool {
     around(text, b"SRC=").is_some_and(|(before, behind)| {
-        before.ends_with(b"ORIG: ") && may_be_header(before) || is_packet(before, behind)
+        before.ends_with(b"ORIG: ") && has_header(text, behind) || is_packet(before, behind)
     })
 }
 
@@ -33,10 +33,7 @@ pub(super) fn decode(
     sink: &mut impl FnMut(&Event<'_>),
 ) -> Result<Outcome, DecodeError> {
     let (before, behind) = around(text, b"SRC=").ok_or(DecodeError::UnknownFormat)?;
-    let Some(before) = before
-        .strip_suffix(b"ORIG: ")
-        .filter(|before| may_be_header(before))
-    else {
+    let Some(before) = before.strip_suffix(b"ORIG: ") else {
         return if is_packet(before, behind) {
             Ok(Outcome::Ignored(Ignored::NotAMapping))
         } else {

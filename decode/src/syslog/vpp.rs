@@ -20,7 +20,7 @@ use std::net::{IpAddr, Ipv6Addr};
 use event::{Action, Event, Kind, Text};
 
 use super::frame::Header;
-use super::{is_translated, may_be_header, one, set, stamp};
+use super::{has_header, is_translated, one, set, stamp};
 use crate::address::{self, Canonical};
 use crate::bytes::Cursor;
 use crate::search::{around, split_last_word};
@@ -30,7 +30,7 @@ use crate::{DecodeError, Ignored, Outcome};
 const NAME_BYTES_MAX: usize = 32;
 
 pub(super) fn claims(text: &[u8]) -> bool {
-    element(text).is_some()
+    element(text).is_some_and(|(.., cursor)| has_header(text, cursor.rest()))
 }
 
 pub(super) fn decode(
@@ -79,7 +79,7 @@ fn element(text: &[u8]) -> Option<(Kind, Action, Cursor<'_>)> {
         (Kind::Session, b"SDEL") | (Kind::Port, b"APMDEL") => Action::Deleted,
         _ => return None,
     };
-    may_be_header(before).then_some((kind, action, Cursor::new(parameters)))
+    Some((kind, action, Cursor::new(parameters)))
 }
 
 #[derive(Default)]
@@ -121,7 +121,7 @@ impl<'a> Parameters<'a> {
                     IpAddr::V4(_) => return Err(DecodeError::BadAddress),
                 },
                 _ => {
-                    text(cursor)?;
+                    raw(cursor)?;
                 }
             }
             cursor.expect(b"\"")?;
@@ -166,8 +166,8 @@ fn inside(cursor: &mut Cursor<'_>) -> Result<IpAddr, DecodeError> {
     address::take(cursor)
 }
 
-/// Takes a value up to its closing quote, which stays.
-fn text<'a>(cursor: &mut Cursor<'a>) -> Result<Text<'a>, DecodeError> {
+/// Takes a value up to its closing quote, which stays, and tells whether it has escapes.
+fn raw<'a>(cursor: &mut Cursor<'a>) -> Result<(&'a [u8], bool), DecodeError> {
     let rest = cursor.rest();
     let mut escaped = false;
     let mut length = 0;
@@ -182,8 +182,13 @@ fn text<'a>(cursor: &mut Cursor<'a>) -> Result<Text<'a>, DecodeError> {
             _ => length += 1,
         }
     }
-    let text = rest.get(..length).ok_or(DecodeError::Truncated)?;
     cursor.skip(length);
+    Ok((rest.get(..length).ok_or(DecodeError::Truncated)?, escaped))
+}
+
+/// Takes a value as text.
+fn text<'a>(cursor: &mut Cursor<'a>) -> Result<Text<'a>, DecodeError> {
+    let (text, escaped) = raw(cursor)?;
     let text = str::from_utf8(text).map_err(|_| DecodeError::NotUtf8)?;
     Ok(if escaped {
         Text::escaped(text)

@@ -11,14 +11,14 @@
 use event::{Action, Event, Kind};
 
 use super::frame::Header;
-use super::{may_be_header, one, stamp};
+use super::{has_header, one, stamp};
 use crate::address;
 use crate::bytes::Cursor;
 use crate::search::{around, find};
 use crate::{DecodeError, Ignored, Outcome};
 
 pub(super) fn claims(text: &[u8]) -> bool {
-    allocation(text).is_some() || is_complaint(text)
+    allocation(text).is_some_and(|behind| has_header(text, behind)) || is_complaint(text)
 }
 
 pub(super) fn decode(
@@ -56,7 +56,7 @@ pub(super) fn decode(
 /// What stands behind the first words of an allocation.
 fn allocation(text: &[u8]) -> Option<&[u8]> {
     let (before, behind) = around(text, b"Internal host: ")?;
-    (matches!(before, [] | [.., b' ']) && may_be_header(before)).then_some(behind)
+    matches!(before, [] | [.., b' ']).then_some(behind)
 }
 
 /// Whether this is what the program says of a line that it could not read.
