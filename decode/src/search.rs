@@ -5,7 +5,7 @@ use wide::u8x16;
 /// Places that are asked at once.
 const BLOCK: usize = 32;
 
-/// Where `needle`, at least one octet, first stands in `text`.
+/// Where `needle`, 1 to 32 octets, first stands in `text`.
 ///
 /// Many places at a time are asked for the needle's first and last octet: the rarer these two are in a log line, the
 /// faster it is.
@@ -28,8 +28,24 @@ pub(crate) fn find<const N: usize>(text: &[u8], needle: &[u8; N]) -> Option<usiz
     // The last places, some of which were asked before.
     match (firsts.last_chunk::<BLOCK>(), lasts.last_chunk::<BLOCK>()) {
         (Some(first), Some(last)) => check(places - BLOCK, both(first, last, ends)?),
-        _ => text.windows(N).position(|window| window == needle),
+        _ => find_in_short(text, needle, places, ends),
     }
+}
+
+/// [`find`] with fewer places than a block has: the text is copied to where one can be read.
+#[inline]
+fn find_in_short<const N: usize>(
+    text: &[u8],
+    needle: &[u8; N],
+    places: usize,
+    ends: (u8x16, u8x16),
+) -> Option<usize> {
+    const { assert!(N <= BLOCK) };
+    let mut padded = [0; 2 * BLOCK];
+    padded.get_mut(..text.len())?.copy_from_slice(text);
+    let (firsts, lasts) = (padded.first_chunk()?, padded[N - 1..].first_chunk()?);
+    let bits = both(firsts, lasts, ends)? & ((1 << places) - 1);
+    verify(text, needle, 0, bits)
 }
 
 /// A bit for each place where both octets are; `None` if there is no such place.

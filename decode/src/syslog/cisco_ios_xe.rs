@@ -91,11 +91,20 @@ impl<'a> Message<'a> {
     }
 }
 
+/// The octets that tags are made of.
+const IS_NAME: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte: u8 = 0;
+    while byte < 128 {
+        table[byte as usize] = matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'-');
+        byte += 1;
+    }
+    table
+};
+
 /// Reads a tag behind its `%`: facility, mnemonic, and the text behind it.
 fn tag(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
-    let is_name =
-        |byte: &u8| byte.is_ascii_uppercase() || byte.is_ascii_digit() || matches!(byte, b'_' | b'-');
-    let length = text.iter().position(|byte| !is_name(byte))?;
+    let length = text.iter().position(|&byte| !IS_NAME[usize::from(byte)])?;
     let (name, behind) = text.split_at(length);
     let behind = behind.strip_prefix(b":")?;
     // A facility may have a sub-facility: the severity is the last part but one.

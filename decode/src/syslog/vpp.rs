@@ -29,6 +29,9 @@ use crate::{DecodeError, Ignored, Outcome};
 /// Longest name of a parameter (RFC 5424 section 6.3.3).
 const NAME_BYTES_MAX: usize = 32;
 
+/// Longest name of a parameter that is read.
+const OWN_NAME_BYTES_MAX: usize = 6;
+
 pub(super) fn claims(text: &[u8]) -> bool {
     element(text).is_some_and(|(.., cursor)| has_header(text, cursor.rest()))
 }
@@ -82,6 +85,18 @@ fn element(text: &[u8]) -> Option<(Kind, Action, Cursor<'_>)> {
     Some((kind, action, Cursor::new(parameters)))
 }
 
+// Names of parameters.
+const ISADDR: u64 = word(b"ISADDR");
+const ISPORT: u64 = word(b"ISPORT");
+const XSADDR: u64 = word(b"XSADDR");
+const XSPORT: u64 = word(b"XSPORT");
+const XDADDR: u64 = word(b"XDADDR");
+const XDPORT: u64 = word(b"XDPORT");
+const PROTO: u64 = word(b"PROTO");
+const SVLAN: u64 = word(b"SVLAN");
+const SVPN: u64 = word(b"SVPN");
+const SV6ENC: u64 = word(b"SV6ENC");
+
 #[derive(Default)]
 struct Parameters<'a> {
     table: Option<Text<'a>>,
@@ -105,18 +120,17 @@ impl<'a> Parameters<'a> {
             if cursor.take(b"]") {
                 return Ok(all);
             }
-            let name = name(cursor)?;
-            match name {
-                b"ISADDR" => set(&mut all.inside, inside(cursor)?)?,
-                b"ISPORT" => set(&mut all.inside_port, cursor.port()?)?,
-                b"XSADDR" => set(&mut all.outside, address::take(cursor)?)?,
-                b"XSPORT" => set(&mut all.outside_port, cursor.port()?)?,
-                b"XDADDR" => set(&mut all.remote, address::take(cursor)?)?,
-                b"XDPORT" => set(&mut all.remote_port, cursor.port()?)?,
-                b"PROTO" => set(&mut all.protocol, cursor.protocol()?)?,
-                b"SVLAN" => set(&mut all.table, text(cursor)?)?,
-                b"SVPN" => set(&mut all.vpn, text(cursor)?)?,
-                b"SV6ENC" => match address::take(cursor)? {
+            match take_name(cursor)? {
+                ISADDR => set(&mut all.inside, inside(cursor)?)?,
+                ISPORT => set(&mut all.inside_port, cursor.port()?)?,
+                XSADDR => set(&mut all.outside, address::take(cursor)?)?,
+                XSPORT => set(&mut all.outside_port, cursor.port()?)?,
+                XDADDR => set(&mut all.remote, address::take(cursor)?)?,
+                XDPORT => set(&mut all.remote_port, cursor.port()?)?,
+                PROTO => set(&mut all.protocol, cursor.protocol()?)?,
+                SVLAN => set(&mut all.table, text(cursor)?)?,
+                SVPN => set(&mut all.vpn, text(cursor)?)?,
+                SV6ENC => match address::take(cursor)? {
                     IpAddr::V6(softwire) => set(&mut all.softwire, softwire)?,
                     IpAddr::V4(_) => return Err(DecodeError::BadAddress),
                 },
@@ -139,23 +153,38 @@ impl<'a> Parameters<'a> {
     }
 }
 
-/// Takes `NAME="`.
-fn name<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], DecodeError> {
+/// Takes `NAME="`: the name as a [`word`], 0 if it is longer than those that are read.
+fn take_name(cursor: &mut Cursor<'_>) -> Result<u64, DecodeError> {
     let rest = cursor.rest();
-    let equals = rest
-        .iter()
-        .take(NAME_BYTES_MAX + 1)
-        .position(|&byte| byte == b'=');
-    let Some(equals) = equals else {
+    let name = &rest[..rest.len().min(NAME_BYTES_MAX + 1)];
+    let length = name.iter().position(|&byte| byte == b'=');
+    let Some(length) = length else {
         return Err(if rest.len() <= NAME_BYTES_MAX {
             DecodeError::Truncated
         } else {
             DecodeError::Malformed
         });
     };
-    cursor.skip(equals);
+    cursor.skip(length);
     cursor.expect(b"=\"")?;
-    Ok(&rest[..equals])
+    // Behind a name that is read stand at least two quotes and more.
+    Ok(match rest.first_chunk::<8>() {
+        Some(begin) if length <= OWN_NAME_BYTES_MAX => u64::from_be_bytes(*begin)
+            .checked_shr(64 - 8 * length as u32)
+            .unwrap_or(0),
+        _ => 0,
+    })
+}
+
+/// A name as a number: comparing that takes one step.
+const fn word(name: &[u8]) -> u64 {
+    let mut word = 0;
+    let mut at = 0;
+    while at < name.len() {
+        word = word << 8 | name[at] as u64;
+        at += 1;
+    }
+    word
 }
 
 /// Takes the inside address; of a softwire's it may be 0.0.0.0, which is none.
