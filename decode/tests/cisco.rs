@@ -48,6 +48,12 @@ fn xe_headers_with_year_and_utc_have_one() {
 }
 
 #[test]
+fn xe_days_are_padded() {
+    let line = format!("<190>1046: csr1: Jan  2 2026 03:04:05 UTC: {XE}");
+    assert_eq!(briefs(&line), [format!("{XE_EVENT} at 1767323045000000000")]);
+}
+
+#[test]
 fn xe_vrf_ids_end_at_the_first_other_character() {
     let body = &XE[..XE.len() - 1];
     for (tail, vrf) in [

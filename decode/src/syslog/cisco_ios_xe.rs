@@ -11,10 +11,10 @@
 //!
 //! The time is absolute if it has a year and the zone is UTC or GMT, with `*` or `.` (clock not synchronised) as well.
 
-use event::{Action, Event, Kind, TimeSource};
+use event::{Action, Event, Kind};
 
 use super::frame::{BYTE_ORDER_MARK, Header};
-use super::{has_header, is_translated, one, plain};
+use super::{has_header, is_translated, one, plain, stamp};
 use crate::address::take_end;
 use crate::bytes::Cursor;
 use crate::search::{around, find, split_last_word, trim_end};
@@ -56,10 +56,7 @@ pub(super) fn decode(
         return other(inner.facility, inner.mnemonic);
     }
     let mut event = translation(inner.text)?;
-    event.time_ns = clock(message.header).or(header.time_ns);
-    if event.time_ns.is_some() {
-        event.time_source = TimeSource::DeviceHeader;
-    }
+    stamp(&mut event, clock(message.header).or(header.time_ns));
     if is_translated(&event) {
         Ok(one(&event, sink))
     } else {
@@ -121,7 +118,7 @@ fn tag(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
 /// What another message than a translation is: one about NAT may be a mapping in a shape that is not known.
 fn other(facility: &[u8], mnemonic: &[u8]) -> Result<Outcome, DecodeError> {
     let has = |word: &[u8]| mnemonic.windows(word.len()).any(|part| part == word);
-    if !facility.windows(3).any(|part| part == b"NAT") {
+    if !facility.starts_with(b"NAT") && !facility.ends_with(b"NAT") {
         Ok(Outcome::Ignored(Ignored::NotAMapping))
     } else if has(b"FAILURE") || has(b"EXHAUST") || has(b"LIMIT") || has(b"MAX") {
         Ok(Outcome::Ignored(Ignored::ResourceAlarm))

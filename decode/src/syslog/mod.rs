@@ -24,8 +24,7 @@ mod vyos;
 
 use event::{Event, Text, TimeSource};
 
-use crate::search;
-use crate::{DecodeError, Ignored, Outcome, Profile};
+use crate::{DecodeError, Ignored, Outcome, Profile, search};
 use mark::Mark;
 
 /// Longest message that is decoded, in octets. RFC 5424 section 6.1 asks for 2,048.
