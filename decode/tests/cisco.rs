@@ -143,7 +143,13 @@ fn xe_other_messages_are_no_mappings_unless_they_may_be() {
         "100%NAT-6-LOG_TRANSLATION: Created Translation",
         "%NAT-6-LOG_TRANSLATION Created Translation",
     ] {
-        assert_eq!(error(other), UnknownFormat, "{other}");
+        for profile in [Profile::Auto, Profile::CiscoIosXe] {
+            assert_eq!(
+                common::decode(profile, other.as_bytes()).0,
+                Err(UnknownFormat),
+                "{other}"
+            );
+        }
     }
     // What a message quotes is no message.
     let quoted = format!("%SEC_LOGIN-4-LOGIN_FAILED: Login failed [user: x: {XE}] [Source: 10.0.0.9]");

@@ -31,10 +31,7 @@ struct Message<'a> {
 }
 
 pub(super) fn claims(text: &[u8]) -> bool {
-    // These have other formats, and may report translations.
-    Message::of(text).is_some_and(|message| {
-        !matches!(message.facility, b"ASA" | b"FTD" | b"PIX" | b"FWSM") && has_header(text, message.text)
-    })
+    Message::of(text).is_some_and(|message| has_header(text, message.text))
 }
 
 pub(super) fn decode(
@@ -107,12 +104,11 @@ fn tag(text: &[u8]) -> Option<(&[u8], &[u8], &[u8])> {
     // A facility may have a sub-facility: the severity is the last part but one.
     let hyphen = name.iter().rposition(|&byte| byte == b'-')?;
     let (rest, mnemonic) = (&name[..hyphen], &name[hyphen + 1..]);
-    match rest {
-        [facility @ .., b'-', b'0'..=b'7'] if !facility.is_empty() && !mnemonic.is_empty() => {
-            Some((facility, mnemonic, behind))
-        }
-        _ => None,
-    }
+    let (rest, severity) = rest.split_last_chunk::<2>()?;
+    // These have other formats, and may report translations.
+    let is_other = matches!(rest, b"" | b"ASA" | b"FTD" | b"PIX" | b"FWSM");
+    let is_tag = matches!(severity, [b'-', b'0'..=b'7']) && !mnemonic.is_empty() && !is_other;
+    is_tag.then_some((rest, mnemonic, behind))
 }
 
 /// What another message than a translation is: one about NAT may be a mapping in a shape that is not known.
