@@ -1,5 +1,6 @@
 //! IPv4 and IPv6 addresses as text.
 
+use std::io::Write;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 
 use wide::u8x16;
@@ -158,6 +159,28 @@ pub(crate) fn specified(address: IpAddr) -> Result<IpAddr, DecodeError> {
     }
 }
 
+/// The text of an IPv6 address as RFC 5952 wants it, without the heap.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Canonical {
+    text: [u8; IPV6_TEXT_MAX],
+    length: usize,
+}
+
+impl Canonical {
+    pub(crate) fn of(address: Ipv6Addr) -> Self {
+        let mut text = [0; IPV6_TEXT_MAX];
+        let mut free = &mut text[..];
+        let fits = write!(free, "{address}").is_ok();
+        debug_assert!(fits, "every IPv6 address fits");
+        let length = IPV6_TEXT_MAX - free.len();
+        Self { text, length }
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        str::from_utf8(&self.text[..self.length]).unwrap_or_default()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -210,6 +233,13 @@ mod tests {
         fn no_bytes_panic(bytes: Vec<u8>) {
             let _ = whole(&bytes);
             let _ = ipv4_port(&bytes, *b":/");
+        }
+
+        #[test]
+        fn canonical_text_is_that_of_the_standard_library(bits: u128, ones in 0_u32..128) {
+            let address = Ipv6Addr::from_bits(bits & (u128::MAX >> ones));
+            let canonical = Canonical::of(address);
+            prop_assert_eq!(canonical.as_str(), address.to_string());
         }
     }
 

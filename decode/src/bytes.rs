@@ -123,6 +123,20 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Reads all of `text` with `take`, such as [`Cursor::port`].
+pub(crate) fn all<'a, T>(
+    text: &'a [u8],
+    take: impl FnOnce(&mut Cursor<'a>) -> Result<T, DecodeError>,
+) -> Result<T, DecodeError> {
+    let mut cursor = Cursor::new(text);
+    let value = take(&mut cursor)?;
+    if cursor.is_empty() {
+        Ok(value)
+    } else {
+        Err(DecodeError::Malformed)
+    }
+}
+
 /// Reads the decimal number at the begin of `bytes`: value and digits. No digits: 0 digits. More than 8 digits:
 /// a value that fits nothing.
 #[inline]
@@ -222,24 +236,6 @@ pub(crate) fn first_of<const N: usize>(bytes: &[u8], wanted: [u8; N]) -> usize {
     16 * chunks.len() + place.unwrap_or(tail.len())
 }
 
-/// Where `wanted` begins in `bytes` for the first time.
-#[inline]
-pub(crate) fn find<const N: usize>(bytes: &[u8], wanted: &[u8; N]) -> Option<usize> {
-    let mut at = 0;
-    loop {
-        let rest = bytes.get(at..)?;
-        at += first_of(rest, [wanted[0]]);
-        let rest = bytes.get(at..)?;
-        if rest.starts_with(wanted) {
-            return Some(at);
-        }
-        if rest.is_empty() {
-            return None;
-        }
-        at += 1;
-    }
-}
-
 /// Reads all of `bytes` as a hexadecimal number of 1 to 16 digits.
 pub(crate) fn hexadecimal(bytes: &[u8]) -> Option<u64> {
     if bytes.is_empty() || bytes.len() > 16 {
@@ -286,7 +282,6 @@ mod tests {
         fn first_of_is_the_first(text in "[a-f]{0,70}") {
             let expected = text.bytes().position(|byte| byte == b'e' || byte == b'f');
             prop_assert_eq!(first_of(text.as_bytes(), [b'f', b'e']), expected.unwrap_or(text.len()));
-            prop_assert_eq!(find(text.as_bytes(), b"abc"), text.find("abc"));
         }
 
         #[test]

@@ -27,6 +27,28 @@ pub enum Profile {
     PaloAlto,
     /// Juniper MX with MS-MPC, MS-MIC or MS-DPC.
     JuniperMs,
+    /// Cisco IOS-XE `%NAT-6-LOG_TRANSLATION`.
+    CiscoIosXe,
+    /// Cisco IOS-XR CGv6.
+    CiscoIosXr,
+    /// Huawei NE40E, ME60, NetEngine 8000: flow syslog "type3".
+    Huawei,
+    /// H3C and HPE (Comware).
+    H3c,
+    /// MikroTik RouterOS firewall log.
+    Mikrotik,
+    /// Linux, ulogd2 with NFCT.
+    Ulogd,
+    /// Linux, `conntrack -E`.
+    Conntrack,
+    /// FD.io VPP, and the `nsess` and `napmap` of draft-ietf-behave-syslog-nat-logging.
+    Vpp,
+    /// Jool NAT64.
+    Jool,
+    /// DANOS and Vyatta CGNAT.
+    Danos,
+    /// VyOS `cgnat log-allocation`.
+    Vyos,
 }
 
 /// How messages of a format travel.
@@ -80,7 +102,7 @@ pub struct Format {
 }
 
 /// All formats, a row each. [`Profile::Auto`] is none.
-pub const FORMATS: [Format; 8] = [
+pub const FORMATS: [Format; 19] = [
     Format {
         profile: Profile::Nfware,
         name: "nfware",
@@ -160,6 +182,116 @@ pub const FORMATS: [Format; 8] = [
         evidence: Evidence::Verbatim,
         beta: true,
         sample: "<158>2026-07-19 16:13:02: CGN-1{SS_CGN0}[jservices-nat]: JSERVICES_NAT_PORT_BLOCK_ALLOC: 100.64.3.7 -> 203.0.113.20:2048-2303 0x6a5cf78e",
+    },
+    Format {
+        profile: Profile::CiscoIosXe,
+        name: "cisco-ios-xe",
+        vendor: "Cisco IOS-XE (ASR 1000, CSR)",
+        transport: Transport::Syslog,
+        kinds: &[Session],
+        evidence: Evidence::Verbatim,
+        beta: false,
+        sample: "<14>123456789: HOSTNAME: May 21 12:00:01.123 gmt: %IOSXE-6-PLATFORM: F0: cpp_cp: QFP:0.0 Thread:105 TS:00000000000000 %NAT-6-LOG_TRANSLATION: Created Translation UDP 192.168.0.11:44593 192.168.0.11:21129 192.168.0.11:53 192.168.0.11:53 0................",
+    },
+    Format {
+        profile: Profile::CiscoIosXr,
+        name: "cisco-ios-xr",
+        vendor: "Cisco IOS-XR CGv6 (CRS, ASR 9000)",
+        transport: Transport::Syslog,
+        kinds: &[Session, Port, Block],
+        evidence: Evidence::EmitterSource,
+        beta: false,
+        sample: "<134> 1 2011 May 31 10:30:45 192.168.2.3 - - NAT44 - [UserbasedW - 10.12.0.5 ivrf1 - 100.1.1.2 - 20000 20511 - - ]",
+    },
+    Format {
+        profile: Profile::Huawei,
+        name: "huawei",
+        vendor: "Huawei NE40E, ME60, NetEngine 8000",
+        transport: Transport::Syslog,
+        kinds: &[Port],
+        evidence: Evidence::Verbatim,
+        beta: false,
+        sample: "<134>1 2020 Jan 17 11:05:55 68.1.1.1 test - NAT444:SessionbasedA [17 10.1.1.2 - 172.16.1.1 0 1025 -]",
+    },
+    Format {
+        profile: Profile::H3c,
+        name: "h3c",
+        vendor: "H3C and HPE (Comware)",
+        transport: Transport::Syslog,
+        kinds: &[Session],
+        evidence: Evidence::Verbatim,
+        beta: false,
+        sample: "%@250005%Jul 7 04:20:04:72 2005 DeviceA USERLOG/7/NAT: ICMP; 192.168.1.6:768--->1.1.1.1:12288; 2.2.2.2:768; [2005/07/07 04:20:03-0000/00/00 00:00:00]; Operator 8: Data flow created",
+    },
+    Format {
+        profile: Profile::Mikrotik,
+        name: "mikrotik",
+        vendor: "MikroTik RouterOS",
+        transport: Transport::Syslog,
+        kinds: &[Session],
+        evidence: Evidence::Verbatim,
+        beta: false,
+        sample: "firewall,info cgn forward: in:bridge1 out:ether1, connection-state:new,snat src-mac aa:bb:cc:00:11:22, proto TCP (SYN), 10.0.0.3:51258->198.51.100.1:443, NAT (10.0.0.3:51258->203.0.113.10:40001)->198.51.100.1:443, len 60",
+    },
+    Format {
+        profile: Profile::Ulogd,
+        name: "ulogd",
+        vendor: "Linux ulogd2 with NFCT",
+        transport: Transport::Syslog,
+        kinds: &[Session],
+        evidence: Evidence::EmitterSource,
+        beta: false,
+        sample: "<13>Oct 16 14:16:54 gw1 ulogd[9441]: [DESTROY] ORIG: SRC=100.64.1.10 DST=198.51.100.30 PROTO=TCP SPT=40100 DPT=443 PKTS=9 BYTES=1188 , REPLY: SRC=198.51.100.30 DST=203.0.113.8 PROTO=TCP SPT=443 DPT=21000 PKTS=7 BYTES=5000",
+    },
+    Format {
+        profile: Profile::Conntrack,
+        name: "conntrack",
+        vendor: "Linux conntrack -E",
+        transport: Transport::Syslog,
+        kinds: &[Session],
+        evidence: Evidence::EmitterSource,
+        beta: false,
+        sample: "[1767323060.999999]\t[DESTROY] tcp      6 src=100.64.0.10 dst=198.51.100.20 sport=40001 dport=443 packets=12 bytes=3456 src=198.51.100.20 dst=203.0.113.5 sport=443 dport=20017 packets=10 bytes=65536 [ASSURED] id=3725581234",
+    },
+    Format {
+        profile: Profile::Vpp,
+        name: "vpp",
+        vendor: "FD.io VPP",
+        transport: Transport::Syslog,
+        kinds: &[Session, Port],
+        evidence: Evidence::EmitterSource,
+        beta: false,
+        sample: "<134>1 2026-01-02T03:04:05.000678Z 172.16.1.1 NAT 1234 SADD [nsess SSUBIX=\"0\" SVLAN=\"0\" IATYP=\"IPv4\" ISADDR=\"10.0.0.1\" ISPORT=\"6303\" XATYP=\"IPv4\" XSADDR=\"10.0.0.3\" XSPORT=\"6303\" PROTO=\"6\" XDADDR=\"172.16.2.2\" XDPORT=\"80\"]",
+    },
+    Format {
+        profile: Profile::Jool,
+        name: "jool",
+        vendor: "Jool NAT64",
+        transport: Transport::Syslog,
+        kinds: &[Session, Port],
+        evidence: Evidence::Verbatim,
+        beta: false,
+        sample: "<6>Jan  8 17:01:47 nat64 kernel: [ 3238.087902] Jool: alpha 2026/1/8 17:1:47 (GMT) - Added session 2001:db8::15#47073|64:ff9b::c000:205#80|192.0.2.20#63527|192.0.2.5#80|TCP",
+    },
+    Format {
+        profile: Profile::Danos,
+        name: "danos",
+        vendor: "DANOS, Vyatta CGNAT",
+        transport: Transport::Syslog,
+        kinds: &[Session, Block],
+        evidence: Evidence::EmitterSource,
+        beta: false,
+        sample: "CGNAT: SESSION_CREATE ifname=dp0p1 session-id=5.1 proto=6 dir=out addr=100.64.0.1->198.51.100.9 port=40000->443 cgn-addr=192.0.2.1 cgn-port=1030 state=EST[3/0x06] start-time=1767323045000005",
+    },
+    Format {
+        profile: Profile::Vyos,
+        name: "vyos",
+        vendor: "VyOS cgnat log-allocation",
+        transport: Transport::Syslog,
+        kinds: &[Block],
+        evidence: Evidence::Verbatim,
+        beta: false,
+        sample: "Jun 10 14:10:03 r9 cgnat[9059]: Internal host: 100.64.0.0, external host: 203.0.113.222, Port range: 1024-3023",
     },
 ];
 

@@ -1,6 +1,8 @@
 //! Times as devices write them, in ns since 1970 (UTC).
 
-use crate::bytes::{TOPS, decimal};
+use std::iter;
+
+use crate::bytes::{Cursor, TOPS, decimal};
 
 pub(crate) const NS_PER_S: i64 = 1_000_000_000;
 
@@ -60,6 +62,82 @@ pub(crate) fn rfc5424(text: &[u8]) -> Option<i64> {
     };
     let s = days * 86_400 + i64::from(hour * 3600 + minute * 60 + second) - offset_s;
     seconds(s)?.checked_add(ns)
+}
+
+/// A date of the Gregorian calendar and a time of day, in UTC, in ns since 1970; `None` if there is no such date.
+pub(crate) fn civil((year, month, day): (u32, u32, u32), of_day_ns: i64) -> Option<i64> {
+    // Later years do not fit, and far greater ones would overflow on the way.
+    if year > 9999 {
+        return None;
+    }
+    let days = days_since_1970(year, month, day)?;
+    seconds(days * 86_400)?.checked_add(of_day_ns)
+}
+
+/// Reads all of `text` as `H:M:S`, padded or not, perhaps with 1 to 9 fraction digits: ns since midnight.
+pub(crate) fn of_day(text: &[u8]) -> Option<i64> {
+    let mut cursor = Cursor::new(text);
+    let (hour, minute) = (part(&mut cursor)?, colon(&mut cursor)?);
+    let second = colon(&mut cursor)?;
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let mut ns = 0;
+    if cursor.take(b".") {
+        let fraction = cursor.rest();
+        if fraction.is_empty() || fraction.len() > 9 || !fraction.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let digits = fraction.iter().map(|byte| i64::from(byte - b'0'));
+        ns = digits
+            .chain(iter::repeat(0))
+            .take(9)
+            .fold(0, |ns, digit| ns * 10 + digit);
+    } else if !cursor.is_empty() {
+        return None;
+    }
+    Some(i64::from(hour * 3600 + minute * 60 + second) * NS_PER_S + ns)
+}
+
+/// Takes the time of the "China Telecom" header, which is four tokens: `2020 Jan 17 11:05:55`. The day is not padded,
+/// and no zone is named: the result is right if the device means UTC.
+pub(crate) fn take_four_tokens(cursor: &mut Cursor<'_>) -> Option<i64> {
+    let mut next = *cursor;
+    let year = number(next.token(), 4)?;
+    let month = month(next.next_token()?)?;
+    let day = number(next.next_token()?, 2)?;
+    let time_ns = civil((year, month, day), of_day(next.next_token()?)?)?;
+    *cursor = next;
+    Some(time_ns)
+}
+
+/// The month of an English abbreviation, 1 to 12.
+pub(crate) fn month(text: &[u8]) -> Option<u32> {
+    const NAMES: [&[u8; 3]; 12] = [
+        b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
+    ];
+    NAMES
+        .iter()
+        .zip(1..)
+        .find(|&(name, _)| *name == text)
+        .map(|(_, month)| month)
+}
+
+/// Reads all of `text` as a number of at most so many digits.
+pub(crate) fn number(text: &[u8], digits_max: usize) -> Option<u32> {
+    let (value, digits) = decimal(text);
+    (digits == text.len() && (1..=digits_max).contains(&digits)).then_some(value)
+}
+
+/// Takes a number of one or two digits.
+fn part(cursor: &mut Cursor<'_>) -> Option<u32> {
+    let (value, digits) = decimal(cursor.rest());
+    cursor.skip(digits);
+    (1..=2).contains(&digits).then_some(value)
+}
+
+fn colon(cursor: &mut Cursor<'_>) -> Option<u32> {
+    if cursor.take(b":") { part(cursor) } else { None }
 }
 
 /// Seconds since 1970 in ns, if they fit.
@@ -145,6 +223,47 @@ mod tests {
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>) {
             let _ = rfc5424(&bytes);
+        }
+    }
+
+    #[test]
+    fn four_tokens_are_a_time_without_zone() {
+        let take = |text: &str| {
+            let mut cursor = Cursor::new(text.as_bytes());
+            take_four_tokens(&mut cursor).map(|ns| (ns / NS_PER_S, cursor.rest().len()))
+        };
+        assert_eq!(take("2020 Jan 17 11:05:55 host"), Some((1_579_259_155, 5)));
+        assert_eq!(take("2013 Jan 7 00:00:09"), Some((1_357_516_809, 0)));
+        assert_eq!(take("2013 Jan  7 00:00:09 x"), Some((1_357_516_809, 2)));
+        for text in [
+            "2013 Jan 7 00:00:60 x",
+            "2013 Jan 7 24:00:00 x",
+            "2013 Feb 29 00:00:00 x",
+            "2013 JAN 7 00:00:09 x",
+            "20130 Jan 7 00:00:09",
+            "2013 Jan 7",
+            "",
+        ] {
+            assert_eq!(take(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn times_of_day_need_no_padding() {
+        assert_eq!(of_day(b"16:13:2"), Some(58_382 * NS_PER_S));
+        assert_eq!(of_day(b"00:00:00.25"), Some(250_000_000));
+        for text in [
+            "",
+            "1:2",
+            "1:2:3.",
+            "1:2:3.1234567890",
+            "1:2:3 ",
+            "1:2:60",
+            "24:0:0",
+            "1:2:003",
+            "a:b:c",
+        ] {
+            assert_eq!(of_day(text.as_bytes()), None, "{text}");
         }
     }
 

@@ -115,11 +115,7 @@ impl<'a> Value<'a> {
         if matches!(raw, b"" | b"N/A") {
             return Ok(None);
         }
-        let text = str::from_utf8(raw).map_err(|_| DecodeError::NotUtf8)?;
-        if raw.contains(&0) {
-            return Err(DecodeError::Malformed);
-        }
-        Ok(Some(Text::plain(text)))
+        plain(raw).map(Some)
     }
 
     /// The same, with the escapes of RFC 5424 (`\"`, `\\`, `\]`) still in it, to be undone where it is stored.
@@ -136,6 +132,27 @@ impl<'a> Value<'a> {
     #[inline]
     fn is_read(self, cursor: Cursor<'_>) -> bool {
         self.tail.len() - cursor.rest().len() == self.length
+    }
+}
+
+/// A name as the device wrote it, without escapes: [`DecodeError::Malformed`] if it contains NUL.
+#[inline]
+pub(crate) fn plain(raw: &[u8]) -> Result<Text<'_>, DecodeError> {
+    let text = str::from_utf8(raw).map_err(|_| DecodeError::NotUtf8)?;
+    if raw.contains(&0) {
+        Err(DecodeError::Malformed)
+    } else {
+        Ok(Text::plain(text))
+    }
+}
+
+/// Keeps the value of a field that must not be given twice.
+#[inline]
+pub(crate) fn set<T>(slot: &mut Option<T>, value: T) -> Result<(), DecodeError> {
+    if slot.replace(value).is_some() {
+        Err(DecodeError::Malformed)
+    } else {
+        Ok(())
     }
 }
 

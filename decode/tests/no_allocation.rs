@@ -58,5 +58,5 @@ fn no_line_allocates() {
         "allocations for {} lines",
         lines.len()
     );
-    assert!(events > 200, "{events} events");
+    assert!(events > 330, "{events} events");
 }

@@ -4,63 +4,88 @@
 //! a user name) cannot pose as one.
 
 use super::frame::BYTE_ORDER_MARK;
-use super::{a10, f5_bigip, fortinet, juniper_ms, juniper_srx, nfware, pairs, paloalto, sixwind};
+use super::{
+    a10, cisco_ios_xe, cisco_ios_xr, conntrack, danos, f5_bigip, fortinet, h3c, huawei, jool, juniper_ms,
+    juniper_srx, mikrotik, nfware, pairs, paloalto, sixwind, ulogd, vpp, vyos,
+};
 use crate::Profile;
 use crate::bytes::{Cursor, first_of};
-use crate::profile::FORMATS;
+use crate::search;
 
 /// The format whose mark comes first in `text`, and the octet from which on its decoder wants the text: that of the
 /// mark, or the first one where the header says something about the event.
 #[inline]
 pub(super) fn find(text: &[u8]) -> Option<(Profile, usize)> {
-    let first = words(text).find_map(|rest| {
+    for rest in words(text) {
+        let at = text.len() - rest.len();
         if let [_, b' ', behind @ ..] = rest {
-            let is_nfware = behind.starts_with(b"VRF ");
-            return is_nfware.then_some((Profile::Nfware, text.len() - rest.len()));
+            if behind.starts_with(b"VRF ") {
+                return Some((Profile::Nfware, at));
+            }
+            continue;
         }
         if !MAY_BEGIN[usize::from(rest[0])] {
-            return None;
+            continue;
         }
-        // What marks usually begin with tells which format to ask first: no two begin alike.
-        let (profile, from) = match rest {
+        // What marks usually begin with tells which format to ask, and of what: no two begin alike.
+        let (profile, asked, from) = match rest {
             [b'R', b'T', b'_', b'F', b'L', b'O', b'W', b' ' | b':' | b'_', ..]
             | [b'R', b'T', b'_', b'N', b'A', b'T', b' ' | b':' | b'_', ..] => {
-                return Some((Profile::JuniperSrx, text.len() - rest.len()));
+                return Some((Profile::JuniperSrx, at));
             }
             [b'R', b'T', b'_', ..]
             | [b'A', b'P', b'P', b'T', ..]
             | [b'A', b'A', b'M', b'W', ..]
-            | [b'S', b'E', b'C', ..] => (Profile::JuniperSrx, rest),
+            | [b'S', b'E', b'C', ..] => (Profile::JuniperSrx, rest, at),
             [b'L', b'S', b'N', b'_', ..]
             | [b'l', b's', b'n', b'_', ..]
             | [b'i', b'p', b'_', b'p', ..]
-            | [b'{', b'"' | b' ', ..] => (Profile::F5BigIp, rest),
+            | [b'{', b'"' | b' ', ..] => (Profile::F5BigIp, rest, at),
             [b'N', b'A', b'T', b'-', ..]
             | [b'C', b'E', b'F', b':', ..]
             | [b'F', b'I', b'X', b'E', ..]
             | [b'P', b'o', b'r', b't', ..]
             | [_, _, b':', _, _, b':', _, _, b'P', ..]
-            | [b'a', b'1', b'0', b'l', ..] => (Profile::A10, text),
-            [b'f', b'p', b'-', b'c', ..] => (Profile::SixWind, rest),
-            [b'd', b'a', b't', b'e', b'=', ..] => {
-                return Some((Profile::Fortinet, text.len() - rest.len()));
-            }
-            [b'0'..=b'9', b',', ..] => (Profile::PaloAlto, rest),
+            | [b'a', b'1', b'0', b'l', ..] => (Profile::A10, text, 0),
+            [b'f', b'p', b'-', b'c', ..] => (Profile::SixWind, rest, at),
+            [b'd', b'a', b't', b'e', b'=', ..] => return Some((Profile::Fortinet, at)),
+            [b'0'..=b'9', b',', ..] => (Profile::PaloAlto, rest, at),
             [b'J', b'S', b'E', b'R', ..]
             | [b'M', b'S', b'V', b'C', ..]
             | [b'A', b'S', b'P', b'_', ..]
             | [b'{', ..]
-            | [b'[', b'F', b'W', ..] => (Profile::JuniperMs, rest),
-            _ => return None,
+            | [b'[', b'F', b'W', ..] => (Profile::JuniperMs, rest, at),
+            [b'%', b'A'..=b'Z', ..] => (Profile::CiscoIosXe, rest, 0),
+            // A user may name what stands behind it.
+            [b'i', b'n', b':', ..] if text[..at].ends_with(b": ") => {
+                return mikrotik::claims(text).then_some((Profile::Mikrotik, 0));
+            }
+            [b'N', b'A', b'T', b'4', b'4', b' ', ..] | [b'D', b'S', b'L', b'I', ..] => {
+                (Profile::CiscoIosXr, text, 0)
+            }
+            [b'N', b'A', b'T', b'4' | b'6', ..] => (Profile::Huawei, text, 0),
+            [b'U', b'S', b'E', b'R', ..] | [b'%', b'%', ..] => (Profile::H3c, rest, at),
+            [b'[', b'N' | b'U' | b'D', ..] if ulogd::claims(rest) => return Some((Profile::Ulogd, 0)),
+            [b'[', b'N' | b'U' | b'D', ..] | [b'\t', ..] | [b'#', b'0', b'1', b'1', ..] => {
+                (Profile::Conntrack, rest, 0)
+            }
+            [b'O', b'R', b'I', b'G', ..] | [b'I', b'N', b'=', ..] => (Profile::Ulogd, rest, 0),
+            [b'S', b'A' | b'D', ..] | [b'A', b'P', b'M', ..] => (Profile::Vpp, rest, at),
+            [b'J', b'o', b'o', b'l', ..] | [b'(', b'G', b'M', b'T', ..] => (Profile::Jool, text, 0),
+            [b'C', b'G', b'N', b'A', ..] => (Profile::Danos, rest, at),
+            [b'I', b'n', b't', b'e', ..] | [b'c', b'g', b'n', b'a', ..] => (Profile::Vyos, rest, at),
+            _ => continue,
         };
-        claims(profile, rest).then_some((profile, text.len() - from.len()))
-    });
-    first.or_else(|| unusual(text))
+        if claims(profile, asked) {
+            return Some((profile, from));
+        }
+    }
+    unusual(text)
 }
 
 /// Whether a mark may begin with an octet: most words of a header are told by their first.
 const MAY_BEGIN: [bool; 256] = {
-    let octets = b"0123456789ACFJLMNPRS[{adfil";
+    let octets = b"0123456789ACDFIJLMNOPRSU#%(\t[{acdfil";
     let mut may_begin = [false; 256];
     let mut index = 0;
     while index < octets.len() {
@@ -69,6 +94,16 @@ const MAY_BEGIN: [bool; 256] = {
     }
     may_begin
 };
+
+/// Whether what stands before `behind`, which ends the text, may be a header and a format's mark. Behind the mark of a
+/// MikroTik line are the names of interfaces, which users may choose: one of them must not pose as another device.
+pub(super) fn has_header(text: &[u8], behind: &[u8]) -> bool {
+    let before = text
+        .len()
+        .checked_sub(behind.len())
+        .and_then(|length| text.get(..length));
+    before.is_some_and(|before| search::find(before, b": in:").is_none())
+}
 
 /// Whether the format's own marks are in `text`.
 #[inline]
@@ -83,15 +118,42 @@ fn claims(profile: Profile, text: &[u8]) -> bool {
         Profile::Fortinet => fortinet::claims(text),
         Profile::PaloAlto => paloalto::claims(text),
         Profile::JuniperMs => juniper_ms::claims(text),
+        Profile::CiscoIosXe => cisco_ios_xe::claims(text),
+        Profile::CiscoIosXr => cisco_ios_xr::claims(text),
+        Profile::Huawei => huawei::claims(text),
+        Profile::H3c => h3c::claims(text),
+        Profile::Mikrotik => mikrotik::claims(text),
+        Profile::Ulogd => ulogd::claims(text),
+        Profile::Conntrack => conntrack::claims(text),
+        Profile::Vpp => vpp::claims(text),
+        Profile::Jool => jool::claims(text),
+        Profile::Danos => danos::claims(text),
+        Profile::Vyos => vyos::claims(text),
     }
 }
 
 /// The format that claims a text in which no word begins as a mark usually does: keys in another order, or something
-/// glued to the mark. They are asked in the order of the table.
+/// glued to the mark. Only those are asked that look for it in the header alone.
 #[cold]
 fn unusual(text: &[u8]) -> Option<(Profile, usize)> {
-    let mut profiles = FORMATS.iter().map(|format| format.profile);
-    Some((profiles.find(|&profile| claims(profile, text))?, 0))
+    const ASKED: [Profile; 4] = [
+        Profile::F5BigIp,
+        Profile::Fortinet,
+        Profile::PaloAlto,
+        Profile::JuniperMs,
+    ];
+    let profile = ASKED.into_iter().find(|&profile| claims(profile, text));
+    let profile = profile.or_else(|| is_packet_filter(text).then_some(Profile::Ulogd))?;
+    Some((profile, 0))
+}
+
+/// Whether a prefix, which its user chose, is glued to the mark of the Linux packet filter or of its connections.
+fn is_packet_filter(text: &[u8]) -> bool {
+    let has_mark = words(text).any(|rest| {
+        let word = &rest[..first_of(rest, *b" =\"")];
+        word.ends_with(b"ORIG:") || word.ends_with(b"IN") && rest.get(word.len()) == Some(&b'=')
+    });
+    has_mark && ulogd::claims(text)
 }
 
 /// What is left of `text` from each word of its header on, the last of which is the first that has `=` or a quote in it:

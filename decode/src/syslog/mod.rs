@@ -2,25 +2,37 @@
 //!
 //! - [`frame`]: padding, PRI, and the header's time;
 //! - [`mark`]: which vendor's text it is, and where it begins;
-//! - [`pairs`], [`keys`], [`json`], [`session`]: what several vendors' texts have in common;
+//! - [`pairs`], [`keys`], [`json`], [`junos`], [`session`], [`tuples`]: what several vendors' texts have in common;
 //! - one module per vendor, each with the same two functions: `claims` says whether a text has the vendor's own marks
 //!   (cheap and strict: no line of another vendor has them), `decode` gives its events to a sink, all or none.
 
 mod a10;
+mod cisco_ios_xe;
+mod cisco_ios_xr;
+mod conntrack;
+mod danos;
 mod f5_bigip;
 mod fortinet;
 mod frame;
+mod h3c;
+mod huawei;
+mod jool;
 mod json;
 mod juniper_ms;
 mod juniper_srx;
 mod junos;
 mod keys;
 mod mark;
+mod mikrotik;
 mod nfware;
 mod pairs;
 mod paloalto;
 mod session;
 mod sixwind;
+mod tuples;
+mod ulogd;
+mod vpp;
+mod vyos;
 
 use event::Event;
 
@@ -47,14 +59,16 @@ pub fn decode(
     if message.is_empty() {
         return Err(DecodeError::Empty);
     }
-    if !bytes::is_ascii(message) && str::from_utf8(message).is_err() {
-        return Err(DecodeError::NotUtf8);
-    }
+    let (message, is_whole) = utf8_part(message);
     let frame = frame::read(message);
     let (profile, at) = match profile {
-        Profile::Auto => mark::find(frame.text).ok_or(DecodeError::UnknownFormat)?,
+        Profile::Auto => mark::find(frame.text).unwrap_or((Profile::Auto, 0)),
         profile => (profile, 0),
     };
+    // What IOS-XE leaves behind its event is not always text.
+    if !is_whole && profile != Profile::CiscoIosXe {
+        return Err(DecodeError::NotUtf8);
+    }
     let (text, header) = (&frame.text[at..], &frame.header);
     match profile {
         Profile::Auto => Err(DecodeError::UnknownFormat),
@@ -66,5 +80,28 @@ pub fn decode(
         Profile::Fortinet => fortinet::decode(text, header, &mut sink),
         Profile::PaloAlto => paloalto::decode(text, header, &mut sink),
         Profile::JuniperMs => juniper_ms::decode(text, header, &mut sink),
+        Profile::CiscoIosXe => cisco_ios_xe::decode(text, header, &mut sink),
+        Profile::CiscoIosXr => cisco_ios_xr::decode(text, header, &mut sink),
+        Profile::Huawei => huawei::decode(text, header, &mut sink),
+        Profile::H3c => h3c::decode(text, header, &mut sink),
+        Profile::Mikrotik => mikrotik::decode(text, header, &mut sink),
+        Profile::Ulogd => ulogd::decode(text, header, &mut sink),
+        Profile::Conntrack => conntrack::decode(text, header, &mut sink),
+        Profile::Vpp => vpp::decode(text, header, &mut sink),
+        Profile::Jool => jool::decode(text, header, &mut sink),
+        Profile::Danos => danos::decode(text, header, &mut sink),
+        Profile::Vyos => vyos::decode(text, header, &mut sink),
+    }
+}
+
+/// What of a message is UTF-8, and whether that is all of it.
+#[inline]
+fn utf8_part(message: &[u8]) -> (&[u8], bool) {
+    if bytes::is_ascii(message) {
+        return (message, true);
+    }
+    match str::from_utf8(message) {
+        Ok(_) => (message, true),
+        Err(error) => (&message[..error.valid_up_to()], false),
     }
 }

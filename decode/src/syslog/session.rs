@@ -2,6 +2,7 @@
 
 use event::{Action, Event, Kind};
 
+use crate::Outcome;
 use crate::endpoint::End;
 
 /// The four ends and what happened.
@@ -22,14 +23,24 @@ impl Session {
     /// original one the outside, and the source the remote end.
     #[inline]
     pub(super) fn event<'a>(&self) -> Option<Event<'a>> {
-        let (inside, outside, remote) = if self.nat_source != self.source {
-            (self.source, self.nat_source, self.nat_destination)
-        } else if self.nat_destination != self.destination {
-            (self.nat_destination, self.destination, self.source)
-        } else {
-            return None;
-        };
+        let [inside, outside, remote] = roles(
+            (self.source, self.destination),
+            (self.nat_source, self.nat_destination),
+        )?;
         Some(session(self.action, self.protocol, inside, outside, remote))
+    }
+}
+
+/// The inside, outside and remote end of a session whose source and destination are given before and after translation;
+/// `None` if nothing was translated. Source translation decides where there are both.
+#[inline]
+pub(super) fn roles<End: Copy + PartialEq>(before: (End, End), after: (End, End)) -> Option<[End; 3]> {
+    if after.0 != before.0 {
+        Some([before.0, after.0, after.1])
+    } else if after.1 != before.1 {
+        Some([after.1, before.1, before.0])
+    } else {
+        None
     }
 }
 
@@ -49,4 +60,17 @@ pub(super) fn port<'a>(action: Action, protocol: Option<u8>, inside: End, outsid
     event.protocol = protocol;
     (event.src_port, event.x_port) = (Some(inside.1), Some(outside.1));
     event
+}
+
+/// Gives a message's only event to the sink.
+#[inline]
+pub(super) fn one(event: &Event<'_>, sink: &mut impl FnMut(&Event<'_>)) -> Outcome {
+    sink(event);
+    Outcome::Events(1)
+}
+
+/// Whether the event's outside end differs from its inside end.
+#[inline]
+pub(super) fn is_translated(event: &Event<'_>) -> bool {
+    (Some(event.src_ip), event.src_port) != (event.x_ip, event.x_port)
 }

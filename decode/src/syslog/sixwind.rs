@@ -17,8 +17,9 @@ use event::{Action, Event, Kind, Text};
 
 use super::frame::Header;
 use super::{mark, pairs, session};
-use crate::bytes::{Cursor, find, first_of};
+use crate::bytes::{Cursor, first_of};
 use crate::endpoint::{self, End};
+use crate::search::find;
 use crate::value::Value;
 use crate::{DecodeError, Ignored, Outcome};
 

@@ -15,7 +15,7 @@ mod cef;
 use event::{Event, Text};
 
 use super::frame::Header;
-use super::mark;
+use super::{mark, session};
 use crate::bytes::{Cursor, first_of};
 use crate::value::Value;
 use crate::{DecodeError, Ignored, Outcome, time};
@@ -98,10 +98,10 @@ impl Record<'_> {
 
 /// An event, unless inside and outside are the same.
 fn translated(event: Event<'_>) -> Record<'_> {
-    if event.x_ip == Some(event.src_ip) && event.x_port == event.src_port {
-        Record::Ignored(Ignored::NotTranslated)
-    } else {
+    if session::is_translated(&event) {
         Record::Event(event)
+    } else {
+        Record::Ignored(Ignored::NotTranslated)
     }
 }
 
@@ -237,7 +237,7 @@ fn find(text: &[u8]) -> Option<(Mark, usize)> {
                 return Some((Mark::Ascii, at));
             }
             // One operator's header has no blank behind the time.
-            [_, _, b':', _, _, b':', _, _, behind @ ..] if ascii::is_batch(behind) => {
+            [b'0'..=b'9', b'0'..=b'9', b':', _, _, b':', _, _, behind @ ..] if ascii::is_batch(behind) => {
                 return Some((Mark::Ascii, at + 8));
             }
             [b'a', b'1', b'0', b'l', b'o', b'g', b'd', ..] => {

@@ -15,8 +15,9 @@ use event::{Action, Event, Text};
 
 use super::frame::Header;
 use super::pairs;
-use crate::bytes::{Cursor, find, first_of};
+use crate::bytes::{Cursor, first_of};
 use crate::endpoint::{self, End};
+use crate::search::find;
 use crate::{DecodeError, Ignored, Outcome, address};
 
 pub(super) fn claims(text: &[u8]) -> bool {
