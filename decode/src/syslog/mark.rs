@@ -13,10 +13,13 @@ use crate::profile::FORMATS;
 /// mark, or the first one where the header says something about the event.
 #[inline]
 pub(super) fn find(text: &[u8]) -> Option<(Profile, usize)> {
+    // Without a header.
+    if nfware::begins(text) {
+        return Some((Profile::Nfware, 0));
+    }
     let first = words(text).find_map(|rest| {
-        if let [_, b' ', behind @ ..] = rest {
-            let is_nfware = behind.starts_with(b"VRF ");
-            return is_nfware.then_some((Profile::Nfware, text.len() - rest.len()));
+        if let [_, b' ', ..] = rest {
+            return nfware::begins(rest).then_some((Profile::Nfware, text.len() - rest.len()));
         }
         if !MAY_BEGIN[usize::from(rest[0])] {
             return None;
@@ -105,13 +108,57 @@ pub(super) fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         while cursor.take(b" ") || cursor.take(&BYTE_ORDER_MARK) {}
         let rest = cursor.rest();
-        cursor = Cursor::new(match rest {
-            [b'[', ..] => pairs::behind_element(rest).unwrap_or_default(),
-            _ => match rest.split_at(first_of(rest, *b" =\"")).1 {
+        let behind = match rest {
+            [b'[', ..] => pairs::behind_element(rest),
+            _ => None,
+        };
+        cursor = Cursor::new(
+            behind.unwrap_or_else(|| match rest.split_at(first_of(rest, *b" =\"")).1 {
                 [b' ', behind @ ..] => behind,
                 _ => &[],
-            },
-        });
+            }),
+        );
         (!rest.is_empty()).then_some(rest)
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sample_is_claimed_by_its_own_format_alone() {
+        for format in &FORMATS {
+            let text = super::super::frame::read(format.sample.as_bytes()).text;
+            assert_eq!(find(text).map(|(profile, _)| profile), Some(format.profile));
+            for other in &FORMATS {
+                let own = other.profile == format.profile;
+                assert_eq!(
+                    claims(other.profile, text),
+                    own,
+                    "{} as {}",
+                    format.name,
+                    other.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn words_end_where_values_begin() {
+        let of = |text: &'static str| -> Vec<_> {
+            words(text.as_bytes())
+                .map(|rest| rest.split(|&octet| octet == b' ').next().unwrap_or(rest))
+                .collect()
+        };
+        assert_eq!(of("  a b: \u{feff}c"), [&b"a"[..], b"b:", b"c"]);
+        assert_eq!(of("a b=\"c d\" e"), [&b"a"[..], b"b=\"c"]);
+        assert_eq!(of("a \"b c\" d"), [&b"a"[..], b"\"b"]);
+        assert_eq!(
+            of("- [x@1 y=\"] z\"][y@2 a=\"b\"] c"),
+            [&b"-"[..], b"[x@1", b"[y@2", b"c"]
+        );
+        assert_eq!(of("[x y"), [&b"[x"[..], b"y"]);
+        assert!(of(" ").is_empty());
+    }
 }
