@@ -104,22 +104,50 @@ fn unusual(text: &[u8]) -> Option<(Profile, usize)> {
 /// of RFC 5424, is one word with them, quotes and all.
 #[inline]
 pub(super) fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
-    let mut cursor = Cursor::new(text);
-    std::iter::from_fn(move || {
-        while cursor.take(b" ") || cursor.take(&BYTE_ORDER_MARK) {}
-        let rest = cursor.rest();
-        let behind = match rest {
-            [b'[', ..] => pairs::behind_element(rest),
-            _ => None,
+    Words { rest: text }
+}
+
+struct Words<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let word = match self.rest {
+            [b' ' | 0xef, ..] => trim(self.rest),
+            rest => rest,
         };
-        cursor = Cursor::new(
-            behind.unwrap_or_else(|| match rest.split_at(first_of(rest, *b" =\"")).1 {
-                [b' ', behind @ ..] => behind,
-                _ => &[],
-            }),
-        );
-        (!rest.is_empty()).then_some(rest)
-    })
+        self.rest = match word {
+            [] => return None,
+            [b'[', ..] => behind_brackets(word),
+            _ => behind_word(word),
+        };
+        Some(word)
+    }
+}
+
+/// The text without the blanks and byte order marks at its begin.
+fn trim(text: &[u8]) -> &[u8] {
+    let mut cursor = Cursor::new(text);
+    while cursor.take(b" ") || cursor.take(&BYTE_ORDER_MARK) {}
+    cursor.rest()
+}
+
+#[cold]
+fn behind_brackets(text: &[u8]) -> &[u8] {
+    pairs::behind_element(text).unwrap_or_else(|| behind_word(text))
+}
+
+/// What stands behind the blank after the first word; nothing if a header ends with it.
+#[inline]
+fn behind_word(text: &[u8]) -> &[u8] {
+    match text.split_at(first_of(text, *b" =\"")).1 {
+        [b' ', behind @ ..] => behind,
+        _ => &[],
+    }
 }
 
 #[cfg(test)]
