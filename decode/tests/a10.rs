@@ -50,6 +50,7 @@ fn letters_say_what_happened() {
     for (letter, name) in [
         ("C", "created"),
         ("N", "created"),
+        ("B", "created"),
         ("D", "deleted"),
         ("F", "deleted"),
         ("U", "updated"),
@@ -59,7 +60,7 @@ fn letters_say_what_happened() {
             name
         );
     }
-    for letter in ["B", "X", "c", "1"] {
+    for letter in ["A", "X", "c", "1"] {
         assert_eq!(
             error(&PORT.replace("TCP-C", &format!("TCP-{letter}"))),
             UnknownFormat

@@ -90,6 +90,20 @@ impl<'a> Walk<'a> {
         Self { keys, due: keys }
     }
 
+    /// The key that is due, if `text` begins with it.
+    #[inline]
+    pub(super) fn due<const N: usize>(&self, text: &[u8; N]) -> Option<&'a Key> {
+        self.due
+            .first()
+            .filter(|key| text.first_chunk().is_some_and(|text| key.begins(text)))
+    }
+
+    /// Goes past the key that is due.
+    #[inline]
+    pub(super) fn pass(&mut self) {
+        self.due = self.due.get(1..).unwrap_or_default();
+    }
+
     /// The key that `text` begins with, with what must follow it; `None` for one that is not known.
     #[inline]
     pub(super) fn take(&mut self, text: &[u8]) -> Option<&'a Key> {

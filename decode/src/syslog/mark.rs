@@ -16,10 +16,14 @@ use crate::search;
 /// mark, or the first one where the header says something about the event.
 #[inline]
 pub(super) fn find(text: &[u8]) -> Option<(Profile, usize)> {
+    // Without a header.
+    if nfware::begins(text) {
+        return Some((Profile::Nfware, 0));
+    }
     for rest in words(text) {
         let at = text.len() - rest.len();
-        if let [_, b' ', behind @ ..] = rest {
-            if behind.starts_with(b"VRF ") {
+        if let [_, b' ', ..] = rest {
+            if nfware::begins(rest) {
                 return Some((Profile::Nfware, at));
             }
             continue;
@@ -163,17 +167,90 @@ fn is_packet_filter(text: &[u8]) -> bool {
 /// of RFC 5424, is one word with them, quotes and all.
 #[inline]
 pub(super) fn words(text: &[u8]) -> impl Iterator<Item = &[u8]> {
+    Words { rest: text }
+}
+
+struct Words<'a> {
+    rest: &'a [u8],
+}
+
+impl<'a> Iterator for Words<'a> {
+    type Item = &'a [u8];
+
+    #[inline]
+    fn next(&mut self) -> Option<&'a [u8]> {
+        let word = match self.rest {
+            [b' ' | 0xef, ..] => trim(self.rest),
+            rest => rest,
+        };
+        self.rest = match word {
+            [] => return None,
+            [b'[', ..] => behind_brackets(word),
+            _ => behind_word(word),
+        };
+        Some(word)
+    }
+}
+
+/// The text without the blanks and byte order marks at its begin.
+fn trim(text: &[u8]) -> &[u8] {
     let mut cursor = Cursor::new(text);
-    std::iter::from_fn(move || {
-        while cursor.take(b" ") || cursor.take(&BYTE_ORDER_MARK) {}
-        let rest = cursor.rest();
-        cursor = Cursor::new(match rest {
-            [b'[', ..] => pairs::behind_element(rest).unwrap_or_default(),
-            _ => match rest.split_at(first_of(rest, *b" =\"")).1 {
-                [b' ', behind @ ..] => behind,
-                _ => &[],
-            },
-        });
-        (!rest.is_empty()).then_some(rest)
-    })
+    while cursor.take(b" ") || cursor.take(&BYTE_ORDER_MARK) {}
+    cursor.rest()
+}
+
+#[cold]
+fn behind_brackets(text: &[u8]) -> &[u8] {
+    pairs::behind_element(text).unwrap_or_else(|| behind_word(text))
+}
+
+/// What stands behind the blank after the first word; nothing if a header ends with it.
+#[inline]
+fn behind_word(text: &[u8]) -> &[u8] {
+    match text.split_at(first_of(text, *b" =\"")).1 {
+        [b' ', behind @ ..] => behind,
+        _ => &[],
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::FORMATS;
+
+    #[test]
+    fn a_sample_is_claimed_by_its_own_format_alone() {
+        for format in &FORMATS {
+            let text = super::super::frame::read(format.sample.as_bytes()).text;
+            assert_eq!(find(text).map(|(profile, _)| profile), Some(format.profile));
+            for other in &FORMATS {
+                let own = other.profile == format.profile;
+                assert_eq!(
+                    claims(other.profile, text),
+                    own,
+                    "{} as {}",
+                    format.name,
+                    other.name
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn words_end_where_values_begin() {
+        let of = |text: &'static str| -> Vec<_> {
+            words(text.as_bytes())
+                .map(|rest| rest.split(|&octet| octet == b' ').next().unwrap_or(rest))
+                .collect()
+        };
+        assert_eq!(of("  a b: \u{feff}c"), [&b"a"[..], b"b:", b"c"]);
+        assert_eq!(of("a b=\"c d\" e"), [&b"a"[..], b"b=\"c"]);
+        assert_eq!(of("a \"b c\" d"), [&b"a"[..], b"\"b"]);
+        assert_eq!(
+            of("- [x@1 y=\"] z\"][y@2 a=\"b\"] c"),
+            [&b"-"[..], b"[x@1", b"[y@2", b"c"]
+        );
+        assert_eq!(of("[x y"), [&b"[x"[..], b"y"]);
+        assert!(of(" ").is_empty());
+    }
 }

@@ -36,15 +36,20 @@ pub(super) fn decode(
     event(find(text).ok_or(DecodeError::UnknownFormat)?, header, sink)
 }
 
+/// Whether a text begins with the mark.
+#[inline]
+pub(super) fn begins(text: &[u8]) -> bool {
+    matches!(text, [_, b' ', b'V', b'R', b'F', b' ', ..])
+}
+
 /// The text from its mark on.
 #[inline]
 fn find(text: &[u8]) -> Option<Cursor<'_>> {
-    let is_mark = |rest: &&[u8]| matches!(rest, [_, b' ', b'V', b'R', b'F', b' ', ..]);
     // Nearly always: what is decoded begins with the mark.
-    if is_mark(&text) {
+    if begins(text) {
         return Some(Cursor::new(text));
     }
-    mark::words(text).find(is_mark).map(Cursor::new)
+    mark::words(text).find(|rest| begins(rest)).map(Cursor::new)
 }
 
 fn event(

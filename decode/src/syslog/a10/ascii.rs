@@ -7,7 +7,7 @@
 //! PortBatchV2Allocated: [in out first last]                            port batch; counterpart PortBatchV2Freed
 //! ```
 //!
-//! The letter is C or N (created), D or F (deleted), U (updated). Behind a record the attributes of RADIUS may stand,
+//! The letter is C, N or B (created), D or F (deleted), U (updated); only C, D and U were seen in use. Behind a record the attributes of RADIUS may stand,
 //! `MSISDN="…" IMSI="…"`, quoted or not, in the order that the operator chose: the first that is not empty is the
 //! subscriber.
 
@@ -59,7 +59,7 @@ fn mapping<'a>(text: &mut Cursor<'a>) -> Result<Event<'a>, DecodeError> {
     let protocol = protocol::number(protocol)?;
     // An unknown letter is never "created".
     let action = match letter {
-        b'C' | b'N' => Action::Created,
+        b'C' | b'N' | b'B' => Action::Created,
         b'D' | b'F' => Action::Deleted,
         b'U' => Action::Updated,
         _ => return Err(DecodeError::UnknownFormat),

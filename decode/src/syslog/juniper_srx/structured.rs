@@ -91,48 +91,57 @@ fn read<'a>(text: &'a [u8], order: &[Key], fields: &mut Fields<'a>) -> Result<()
     let mut walk = Walk::new(order);
     let mut rest = element(text)?;
     loop {
+        // The key that is due and a short value, with one check of the bounds for both.
+        while let Some(window) = rest.first_chunk()
+            && let Some(key) = walk.due(window)
+            && let Some(end) = short(window, key.length())
+        {
+            walk.pass();
+            keep(fields, key.slot(), rest, key.length(), end)?;
+            rest = rest.get(key.length() + end + 2..).unwrap_or_default();
+        }
         let (length, slot) = match walk.take(rest) {
             Some(key) => (key.length(), key.slot()),
             None => (unknown(rest)?, OTHER),
         };
         let value = rest.get(length..).unwrap_or_default();
-        let (end, parted) = short(value).unwrap_or_else(|| (closing(value), false));
-        if slot != OTHER
-            && let Some(field) = fields.get_mut(slot)
-        {
-            pairs::put(field, Value::new(value, end))?;
-        }
-        if parted {
-            rest = &value[end + 2..];
-            continue;
-        }
-        rest = match value.get(end..) {
-            Some([b'"', b' ', behind @ ..]) => behind,
-            Some([b'"', b']', b'[', behind @ ..]) => element(behind)?,
-            Some([b'"', b']', behind @ ..]) => return self::end(behind),
-            Some([b'"', _, ..]) => return Err(DecodeError::Malformed),
-            _ => return Err(DecodeError::Truncated),
+        let end = pairs::closing(value).ok_or(DecodeError::Truncated)?;
+        keep(fields, slot, rest, length, end)?;
+        rest = match &value[end + 1..] {
+            [b' ', behind @ ..] => behind,
+            [b']', b'[', behind @ ..] => element(behind)?,
+            [b']', behind @ ..] => return self::end(behind),
+            [_, ..] => return Err(DecodeError::Malformed),
+            [] => return Err(DecodeError::Truncated),
         };
     }
 }
 
-/// Where a value of up to 15 octets ends, which nearly all are, and whether another parameter follows it; `None` for
-/// others, and where the quote may be escaped.
+/// Puts the value that begins behind `length` octets of `text` into its slot, if it has one.
 #[inline]
-fn short(value: &[u8]) -> Option<(usize, bool)> {
-    let window = value.first_chunk::<24>()?;
-    let first: &[u8; 16] = window.first_chunk()?;
-    let quotes = u8x16::new(*first).simd_eq(u8x16::splat(b'"')).to_bitmask() & 0xffff;
-    let end = quotes.trailing_zeros() as usize;
-    // Behind the quote that opens the value there is no backslash.
-    let escape = first.get(end.wrapping_sub(1)) == Some(&b'\\');
-    (quotes != 0 && !escape).then(|| (end, window[(end & 15) + 1] == b' '))
+fn keep<'a>(
+    fields: &mut Fields<'a>,
+    slot: usize,
+    text: &'a [u8],
+    length: usize,
+    end: usize,
+) -> Result<(), DecodeError> {
+    match fields.get_mut(slot) {
+        Some(field) => pairs::put(field, Value::new(text.get(length..).unwrap_or_default(), end)),
+        None => Ok(()),
+    }
 }
 
-/// Where the quote is that closes a value; its length if there is none.
-#[inline(never)]
-fn closing(value: &[u8]) -> usize {
-    pairs::closing(value).unwrap_or(value.len())
+/// Where a value of up to 15 octets ends that begins at `start` and has another parameter behind it, as nearly all do;
+/// `None` for others, and where the quote may be escaped.
+#[inline]
+fn short(window: &[u8; 64], start: usize) -> Option<usize> {
+    let first: &[u8; 16] = window.get(start..)?.first_chunk()?;
+    let quotes = u8x16::new(*first).simd_eq(u8x16::splat(b'"')).to_bitmask() & 0xffff;
+    let end = quotes.trailing_zeros() as usize;
+    // Before the value there is the quote that opens it, which is no backslash.
+    let around = window.get(start + end - 1..)?.first_chunk::<3>()?;
+    (quotes != 0 && around[0] != b'\\' && around[2] == b' ').then_some(end)
 }
 
 /// The length of a key that is not known, with `="`.

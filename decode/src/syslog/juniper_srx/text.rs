@@ -14,6 +14,7 @@ use super::{Found, Session, Tag, block_action, session_action, whole_port};
 use super::{whole_protocol, whole_seconds};
 use crate::bytes::Cursor;
 use crate::endpoint::End;
+use crate::search::find;
 use crate::syslog::frame::Header;
 use crate::syslog::junos::{Block, take_epoch_ns};
 use crate::syslog::session;
@@ -85,8 +86,12 @@ fn session(tag: Tag, mut text: Cursor<'_>) -> Result<Session<'_>, DecodeError> {
 fn arrow(text: &mut Cursor<'_>, others: usize) -> Result<(End, End), DecodeError> {
     let mut before = 0;
     loop {
+        while text.take(b" ") {}
+        if let Some(ends) = ipv4_arrow(text) {
+            return Ok(ends);
+        }
         let token = text.next_token().ok_or(DecodeError::Truncated)?;
-        if let Some(at) = token.windows(2).position(|pair| pair == b"->") {
+        if let Some(at) = find(token, b"->") {
             if text.is_empty() {
                 return Err(DecodeError::Truncated);
             }
@@ -97,6 +102,20 @@ fn arrow(text: &mut Cursor<'_>, others: usize) -> Result<(End, End), DecodeError
         }
         before += 1;
     }
+}
+
+/// Takes a good `A/P->B/Q` of IPv4 addresses, which nearly all are; `None` if it is none.
+#[inline]
+fn ipv4_arrow(text: &mut Cursor<'_>) -> Option<(End, End)> {
+    let (from, from_port, length) = address::ipv4_port(text.rest(), *b"//")?;
+    let rest = text.rest().get(length..)?.strip_prefix(b"->")?;
+    let (to, to_port, length) = address::ipv4_port(rest, *b"//")?;
+    let behind = rest.get(length..)?;
+    if behind.first() != Some(&b' ') || from.is_unspecified() || to.is_unspecified() {
+        return None;
+    }
+    *text = Cursor::new(behind);
+    Some(((from.into(), from_port), (to.into(), to_port)))
 }
 
 /// `ADDRESS/PORT`.
