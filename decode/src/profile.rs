@@ -57,6 +57,15 @@ pub enum Transport {
     Syslog,
 }
 
+impl Transport {
+    /// As the configuration calls it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Syslog => "syslog",
+        }
+    }
+}
+
 /// What the knowledge of a format rests on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Evidence {

@@ -3,12 +3,14 @@
 //! - [`check`]: is the configuration right, and what does it mean?
 //! - [`db`]: the database's schema and state, and its comparison with what was expected;
 //! - [`mod@decode`]: what the decoders make of messages;
+//! - [`formats`]: which formats are read;
 //! - [`trace`]: who had this public address and port at this moment;
 //! - [`generate`]: the traffic of CGNs, for tests and measurements.
 
 mod check;
 mod db;
 mod decode;
+mod formats;
 mod generate;
 mod trace;
 
@@ -36,6 +38,7 @@ enum Command {
     Check(check::Args),
     Db(db::Args),
     Decode(decode::Args),
+    Formats(formats::Args),
     Trace(trace::Args),
     Generate(generate::Args),
 }
@@ -62,6 +65,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Check(args) => check::run(args, config),
         Command::Db(args) => db::run(args, config),
         Command::Decode(args) => decode::run(args, config),
+        Command::Formats(args) => formats::run(&args),
         Command::Trace(args) => trace::run(args, config),
         Command::Generate(args) => generate::run(args),
     }
