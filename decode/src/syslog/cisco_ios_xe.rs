@@ -35,6 +35,12 @@ pub(super) fn claims(text: &[u8]) -> bool {
     Message::first(text).is_some()
 }
 
+/// Whether a text begins with a message tag.
+#[inline]
+pub(super) fn begins(text: &[u8]) -> bool {
+    matches!(text, [b'%', behind @ ..] if tag(behind).is_some())
+}
+
 pub(super) fn decode(
     text: &[u8],
     header: &Header,

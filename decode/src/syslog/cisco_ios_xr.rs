@@ -31,6 +31,11 @@ pub(super) fn claims(text: &[u8]) -> bool {
     split(text).is_some()
 }
 
+/// Whether a text begins with the MSGID, and what stands before it ends with the nil values of APP-NAME and PROCID.
+pub(super) fn begins(text: &[u8], before: &[u8]) -> bool {
+    (text.starts_with(b"NAT44 -") || text.starts_with(b"DSLITE -")) && trim_end(before).ends_with(b" - -")
+}
+
 pub(super) fn decode(
     text: &[u8],
     header: &Header,

@@ -23,6 +23,16 @@ pub(super) fn claims(text: &[u8]) -> bool {
     split(text).is_some()
 }
 
+/// Whether a text begins with the MSGID, behind the nil value of PROCID.
+pub(super) fn begins(text: &[u8], before: &[u8]) -> bool {
+    let is_msgid = matches!(
+        text,
+        [b'N', b'A', b'T', b'4', b'4', b'4', b':', b'S' | b'U', ..]
+            | [b'N', b'A', b'T', b'6', b'4', b':', b'S' | b'U', ..]
+    );
+    is_msgid && before.ends_with(b" - ")
+}
+
 pub(super) fn decode(
     text: &[u8],
     header: &Header,

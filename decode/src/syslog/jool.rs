@@ -18,8 +18,17 @@ use crate::endpoint::{End, take_address};
 use crate::search::{around, split_last_word, trim_end};
 use crate::{DecodeError, Ignored, Outcome, protocol, time};
 
+/// What an event says first.
+const VERBS: [&[u8]; 3] = [b"Mapped ", b"Forgot ", b"Added "];
+
 pub(super) fn claims(text: &[u8]) -> bool {
     split(text).is_some() || module_message(text).is_some()
+}
+
+/// Whether a text begins with an event's zone, and what stands before it ends with a time.
+pub(super) fn begins(text: &[u8], before: &[u8]) -> bool {
+    let is_known = |body: &[u8]| VERBS.iter().any(|&verb| body.starts_with(verb));
+    text.strip_prefix(b"(GMT) - ").is_some_and(is_known) && matches!(before, [.., b'0'..=b'9', b' '])
 }
 
 pub(super) fn decode(
@@ -97,9 +106,7 @@ fn protocol(name: &[u8]) -> Result<Option<u8>, DecodeError> {
 fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
     let (before, behind) = around(text, b"(GMT)")?;
     let body = behind.strip_prefix(b" - ")?;
-    let is_known = [&b"Mapped "[..], b"Forgot ", b"Added "]
-        .iter()
-        .any(|&verb| body.starts_with(verb));
+    let is_known = VERBS.iter().any(|&verb| body.starts_with(verb));
     let is_event = is_known && matches!(before, [.., b'0'..=b'9', b' ']) && has_header(text, body);
     is_event.then_some((before, body))
 }

@@ -50,7 +50,7 @@ pub(super) fn find(text: &[u8]) -> Option<(Profile, usize)> {
             | [b'F', b'I', b'X', b'E', ..]
             | [b'P', b'o', b'r', b't', ..]
             | [_, _, b':', _, _, b':', _, _, b'P', ..]
-            | [b'a', b'1', b'0', b'l', ..] => (Profile::A10, text, 0),
+            | [b'a', b'1', b'0', b'l', ..] => (Profile::A10, rest, 0),
             [b'f', b'p', b'-', b'c', ..] => (Profile::SixWind, rest, at),
             [b'd', b'a', b't', b'e', b'=', ..] => return Some((Profile::Fortinet, at)),
             [b'0'..=b'9', b',', ..] => (Profile::PaloAlto, rest, at),
@@ -59,32 +59,67 @@ pub(super) fn find(text: &[u8]) -> Option<(Profile, usize)> {
             | [b'A', b'S', b'P', b'_', ..]
             | [b'{', ..]
             | [b'[', b'F', b'W', ..] => (Profile::JuniperMs, rest, at),
-            [b'%', b'A'..=b'Z', ..] => (Profile::CiscoIosXe, rest, 0),
-            // A user may name what stands behind it.
-            [b'i', b'n', b':', ..] if text[..at].ends_with(b": ") => {
-                return mikrotik::claims(text).then_some((Profile::Mikrotik, 0));
-            }
-            [b'N', b'A', b'T', b'4', b'4', b' ', ..] | [b'D', b'S', b'L', b'I', ..] => {
-                (Profile::CiscoIosXr, text, 0)
-            }
-            [b'N', b'A', b'T', b'4' | b'6', ..] => (Profile::Huawei, text, 0),
-            [b'U', b'S', b'E', b'R', ..] | [b'%', b'%', ..] => (Profile::H3c, rest, at),
-            [b'[', b'N' | b'U' | b'D', ..] if ulogd::claims(rest) => return Some((Profile::Ulogd, 0)),
-            [b'[', b'N' | b'U' | b'D', ..] | [b'\t', ..] | [b'#', b'0', b'1', b'1', ..] => {
-                (Profile::Conntrack, rest, 0)
-            }
-            [b'O', b'R', b'I', b'G', ..] | [b'I', b'N', b'=', ..] => (Profile::Ulogd, rest, 0),
-            [b'S', b'A' | b'D', ..] | [b'A', b'P', b'M', ..] => (Profile::Vpp, rest, at),
-            [b'J', b'o', b'o', b'l', ..] | [b'(', b'G', b'M', b'T', ..] => (Profile::Jool, text, 0),
             [b'C', b'G', b'N', b'A', ..] => (Profile::Danos, rest, at),
-            [b'I', b'n', b't', b'e', ..] | [b'c', b'g', b'n', b'a', ..] => (Profile::Vyos, rest, at),
-            _ => continue,
+            [b'c', b'g', b'n', b'a', ..] => (Profile::Vyos, rest, at),
+            [b'[', b'N' | b'U' | b'D', ..] => match connection(rest) {
+                Some(found) => return Some((found, 0)),
+                None => continue,
+            },
+            // Glued to its time by a TAB, or by what relays write for one.
+            [b'\t', glued @ ..] | [b'#', b'0', b'1', b'1', glued @ ..] => match connection(glued) {
+                Some(found) => return Some((found, 0)),
+                None => continue,
+            },
+            _ => match whole_mark(rest, &text[..at]) {
+                Some((profile, from_begin)) => return Some((profile, if from_begin { 0 } else { at })),
+                None => continue,
+            },
         };
         if claims(profile, asked) {
             return Some((profile, from));
         }
     }
     unusual(text)
+}
+
+/// The format whose mark is known from its begin alone, and whether its decoder wants the text from the first octet on.
+#[inline]
+fn whole_mark(rest: &[u8], before: &[u8]) -> Option<(Profile, bool)> {
+    match rest {
+        // Users may name what stands behind it: no mark in there counts.
+        [b'i', b'n', b':', ..] if before.ends_with(b": ") => Some((Profile::Mikrotik, true)),
+        [b'%', b'A'..=b'Z', ..] if cisco_ios_xe::begins(rest) => Some((Profile::CiscoIosXe, true)),
+        [b'%', b'%', ..] if h3c::claims(rest) => Some((Profile::H3c, false)),
+        [b'U', ..] if rest.starts_with(b"USERLOG/") => Some((Profile::H3c, false)),
+        [b'N', b'A', b'T', ..] if huawei::begins(rest, before) => Some((Profile::Huawei, true)),
+        [b'N' | b'D', ..] if cisco_ios_xr::begins(rest, before) => Some((Profile::CiscoIosXr, true)),
+        [b'O', ..] if rest.starts_with(b"ORIG: SRC=") => Some((Profile::Ulogd, true)),
+        [b'I', b'N', b'=', ..] if ulogd::claims(rest) => Some((Profile::Ulogd, true)),
+        [b'I', ..] if rest.starts_with(b"Internal host: ") => Some((Profile::Vyos, false)),
+        [b'S', b'A', b'D', b'D', b' ', ..]
+        | [b'S', b'D', b'E', b'L', b' ', ..]
+        | [b'A', b'P', b'M', b'A', b'D', b'D', b' ', ..]
+        | [b'A', b'P', b'M', b'D', b'E', b'L', b' ', ..] => Some((Profile::Vpp, false)),
+        [b'J', ..] if rest.starts_with(b"Jool: ") => Some((Profile::Jool, true)),
+        [b'(', ..] if jool::begins(rest, before) => Some((Profile::Jool, true)),
+        _ => None,
+    }
+}
+
+/// The format of a text that begins with the type of a connection's event.
+#[inline]
+fn connection(rest: &[u8]) -> Option<Profile> {
+    let behind = match rest {
+        [b'[', b'N', b'E', b'W', b']', behind @ ..]
+        | [b'[', b'U', b'P', b'D', b'A', b'T', b'E', b']', behind @ ..]
+        | [b'[', b'D', b'E', b'S', b'T', b'R', b'O', b'Y', b']', behind @ ..] => search::trim_start(behind),
+        _ => return None,
+    };
+    if behind.starts_with(b"ORIG: ") {
+        Some(Profile::Ulogd)
+    } else {
+        conntrack::claims(rest).then_some(Profile::Conntrack)
+    }
 }
 
 /// Whether a mark may begin with an octet: most words of a header are told by their first.
