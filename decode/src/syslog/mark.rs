@@ -28,7 +28,8 @@ pub(super) fn find(text: &[u8]) -> Option<(Profile, usize)> {
             }
             continue;
         }
-        if !MAY_BEGIN[usize::from(rest[0])] {
+        // A batch of A10 may be glued to its time.
+        if !may_begin(rest) && rest.get(8) != Some(&b'P') {
             continue;
         }
         // What marks usually begin with tells which format to ask, and of what: no two begin alike.
@@ -122,16 +123,40 @@ fn connection(rest: &[u8]) -> Option<Profile> {
     }
 }
 
-/// Whether a mark may begin with an octet: most words of a header are told by their first.
-const MAY_BEGIN: [bool; 256] = {
-    let octets = b"0123456789ACDFIJLMNOPRSU#%(\t[{acdfil";
-    let mut may_begin = [false; 256];
+/// Whether a mark may begin as `text` does: most words of a header are told by their first two octets.
+#[inline]
+fn may_begin(text: &[u8]) -> bool {
+    match text {
+        [first, second, ..] => SECONDS[usize::from(*first)] >> (second & 31) & 1 != 0,
+        _ => false,
+    }
+}
+
+/// For each octet a bit for the low five bits of each octet that follows it in a mark.
+const SECONDS: [u32; 256] = {
+    const PAIRS: [&[u8]; 25] = [
+        b"RT", b"APASA", b"SEAD", b"LS", b"ls", b"ipn", b"NA", b"CEG", b"FI", b"Po", b"a1", b"fp", b"da",
+        b"JSo", b"MS", b"[FNUD", b"DS", b"US", b"cg", b"\t[", b"#0", b"OR", b"INn", b"(G", b"0,",
+    ];
+    let mut seconds = [0; 256];
     let mut index = 0;
-    while index < octets.len() {
-        may_begin[octets[index] as usize] = true;
+    while index < PAIRS.len() {
+        let (first, mut at) = (PAIRS[index][0], 1);
+        while at < PAIRS[index].len() {
+            seconds[first as usize] |= 1 << (PAIRS[index][at] & 31);
+            at += 1;
+        }
         index += 1;
     }
-    may_begin
+    let mut digit = b'1';
+    while digit <= b'9' {
+        seconds[digit as usize] = seconds[b'0' as usize];
+        digit += 1;
+    }
+    // A service set may have any name, and a message tag any facility.
+    seconds[b'{' as usize] = u32::MAX;
+    seconds[b'%' as usize] = u32::MAX;
+    seconds
 };
 
 /// Whether what stands before `behind`, which ends the text, may be a header and a format's mark. Behind the mark of a
