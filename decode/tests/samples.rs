@@ -85,6 +85,34 @@ fn every_format_has_sample_lines() {
     }
 }
 
+/// Behind what relays put before a message, auto reads each line as its own profile does.
+#[test]
+fn relayed_lines_are_told_as_well() {
+    let relays = [
+        "Nov 18 09:56:58 relay ",
+        "<14>Nov  8 09:56:58 10.0.0.9  tag[77]: ",
+        "<190>29: *Nov 18 09:56:58.123: ",
+        "<14>1 2024-01-19T15:18:17.040Z relay app 77 - - ",
+        "<14>1 2024-01-19T15:18:17+02:00 relay app 77 ID [x@1 a=\"b ]\" c=\"\\\"]\"] \u{feff}",
+        "2024-01-19T15:18:17Z relay ",
+    ];
+    let (mut told, mut all) = (0, 0);
+    for log in common::logs() {
+        let own = common::own(&log);
+        for line in common::lines(&log) {
+            for relay in relays {
+                let message = [relay.as_bytes(), &line].concat();
+                let expected = common::decode(own, &message);
+                let found = common::decode(Profile::Auto, &message);
+                assert_eq!(found, expected, "{log}: {}", String::from_utf8_lossy(&message));
+                told += usize::from(!found.1.is_empty());
+                all += usize::from(!common::decode(own, &line).1.is_empty());
+            }
+        }
+    }
+    assert_eq!(told, all, "lines with events");
+}
+
 /// What stands in a value (the name of a policy or an interface, a message) is no mark of another format.
 #[test]
 fn a_line_inside_of_a_value_is_not_read() {

@@ -16,7 +16,7 @@ use std::net::IpAddr;
 use event::{Action, Event, Kind, TimeSource};
 
 use super::frame::Header;
-use super::mark::has_header;
+use super::mark::{begins_word, has_header};
 use super::session::one;
 use crate::bytes::Cursor;
 use crate::search::around;
@@ -78,7 +78,7 @@ pub(super) fn decode(
 /// What stands behind `CGNAT: `.
 fn message(text: &[u8]) -> Option<&[u8]> {
     let (before, behind) = around(text, b"CGNAT: ")?;
-    (matches!(before, [] | [.., b' ']) && has_header(text, behind)).then_some(behind)
+    (begins_word(before) && has_header(text, behind)).then_some(behind)
 }
 
 /// What a message is whose name is no event's.

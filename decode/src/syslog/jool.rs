@@ -11,7 +11,7 @@
 use event::{Action, Event, Kind, TimeSource};
 
 use super::frame::Header;
-use super::mark::has_header;
+use super::mark::{begins_word, has_header};
 use super::session::{self, one};
 use crate::bytes::Cursor;
 use crate::endpoint::{End, take_address};
@@ -114,7 +114,7 @@ fn split(text: &[u8]) -> Option<(&[u8], &[u8])> {
 /// What the module says, behind its name and the kernel's time.
 fn module_message(text: &[u8]) -> Option<&[u8]> {
     let (before, behind) = around(text, b"Jool: ")?;
-    (matches!(before, [] | [.., b']' | b':', b' ']) && has_header(text, behind)).then_some(behind)
+    (begins_word(before) && has_header(text, behind)).then_some(behind)
 }
 
 /// The time that ends a text, `Y/M/D H:M:S`, in ns since 1970.

@@ -159,6 +159,12 @@ const SECONDS: [u32; 256] = {
     seconds
 };
 
+/// Whether what stands behind `before` begins a word, be it the first of the message.
+#[inline]
+pub(super) fn begins_word(before: &[u8]) -> bool {
+    matches!(before, [] | [.., b' ']) || before.ends_with(&BYTE_ORDER_MARK)
+}
+
 /// Whether what stands before `behind`, which ends the text, may be a header and a format's mark. Behind the mark of a
 /// MikroTik line are the names of interfaces, which users may choose: one of them must not pose as another device.
 pub(super) fn has_header(text: &[u8], behind: &[u8]) -> bool {

@@ -11,7 +11,7 @@
 use event::{Action, Event, Kind};
 
 use super::frame::Header;
-use super::mark::has_header;
+use super::mark::{begins_word, has_header};
 use super::session::one;
 use crate::bytes::Cursor;
 use crate::search::{around, find};
@@ -56,13 +56,13 @@ pub(super) fn decode(
 /// What stands behind the first words of an allocation.
 fn allocation(text: &[u8]) -> Option<&[u8]> {
     let (before, behind) = around(text, b"Internal host: ")?;
-    (matches!(before, [] | [.., b' ']) && has_header(text, behind)).then_some(behind)
+    (begins_word(before) && has_header(text, behind)).then_some(behind)
 }
 
 /// Whether this is what the program says of a line that it could not read.
 fn is_complaint(text: &[u8]) -> bool {
     around(text, b"Error processing line '")
         .and_then(|(before, _)| around(before, b"cgnat"))
-        .is_some_and(|(before, _)| matches!(before, [] | [.., b' ']))
+        .is_some_and(|(before, _)| begins_word(before))
         && find(text, b"Internal host: ").is_none()
 }
