@@ -3,7 +3,6 @@
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
-use decode::Profile;
 use natrail_benches::decode_lines::{Expressions, Lines};
 
 fn decoders(criterion: &mut Criterion) {
@@ -17,7 +16,7 @@ fn decoders(criterion: &mut Criterion) {
         group.bench_function(kind.name(), |bencher| {
             bencher.iter(|| {
                 decode::syslog::decode(
-                    Profile::Auto,
+                    kind.profile(),
                     black_box(next.next().expect("an endless cycle")),
                     |event| {
                         black_box(event);

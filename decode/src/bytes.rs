@@ -1,5 +1,7 @@
 //! A cursor over the bytes of a message, and decimal numbers.
 
+use wide::u8x16;
+
 use crate::DecodeError;
 
 /// `0x01` in every octet.
@@ -121,6 +123,20 @@ impl<'a> Cursor<'a> {
     }
 }
 
+/// Reads all of `text` with `take`, such as [`Cursor::port`].
+pub(crate) fn all<'a, T>(
+    text: &'a [u8],
+    take: impl FnOnce(&mut Cursor<'a>) -> Result<T, DecodeError>,
+) -> Result<T, DecodeError> {
+    let mut cursor = Cursor::new(text);
+    let value = take(&mut cursor)?;
+    if cursor.is_empty() {
+        Ok(value)
+    } else {
+        Err(DecodeError::Malformed)
+    }
+}
+
 /// Reads the decimal number at the begin of `bytes`: value and digits. No digits: 0 digits. More than 8 digits:
 /// a value that fits nothing.
 #[inline]
@@ -137,6 +153,12 @@ pub(crate) fn decimal(bytes: &[u8]) -> (u32, usize) {
     if digits == 8 {
         return (u32::MAX, 8);
     }
+    (self::digits(word, digits), digits)
+}
+
+/// The number whose `digits` digits, 1 to 7, are the first octets of `word`, as values; the others may be anything.
+#[inline]
+pub(crate) const fn digits(word: u64, digits: usize) -> u32 {
     // The digits go to the top octets, so that zeros lead; then pairs, quads and the whole are summed at once.
     let pairs = word << (64 - 8 * digits);
     let pairs = (pairs.wrapping_mul(10)).wrapping_add(pairs >> 8);
@@ -145,7 +167,7 @@ pub(crate) fn decimal(bytes: &[u8]) -> (u32, usize) {
         .wrapping_mul(0x000f_4240_0000_0064)
         .wrapping_add(((pairs >> 16) & EVERY_FOURTH).wrapping_mul(0x0000_2710_0000_0001))
         >> 32;
-    (value as u32, digits)
+    value as u32
 }
 
 /// [`decimal`] where fewer than 8 octets are left.
@@ -175,6 +197,43 @@ pub(crate) fn blank(bytes: &[u8]) -> usize {
         }
     }
     8 * words.len() + tail.iter().position(|&byte| byte == b' ').unwrap_or(tail.len())
+}
+
+/// Whether all octets are ASCII. By whole words to the last octet: the standard library takes what is left of 32 octets
+/// one by one.
+#[inline]
+pub(crate) fn is_ascii(bytes: &[u8]) -> bool {
+    let Some(last) = bytes.last_chunk::<16>() else {
+        return bytes.is_ascii();
+    };
+    let (chunks, _) = bytes.as_chunks::<16>();
+    let all = chunks
+        .iter()
+        .fold(u8x16::new(*last), |all, chunk| all | u8x16::new(*chunk));
+    all.to_bitmask().trailing_zeros() >= 16
+}
+
+/// Where the first octet of `bytes` is that is one of `wanted`; the length if there is none.
+///
+/// By 16 octets at once: the lengths of words, keys and values vary, and a branch for each octet would be guessed wrong
+/// once for each of them.
+#[inline]
+pub(crate) fn first_of<const N: usize>(bytes: &[u8], wanted: [u8; N]) -> usize {
+    let found = |chunk: &[u8; 16]| {
+        let octets = u8x16::new(*chunk);
+        wanted.iter().fold(0, |bits, &octet| {
+            bits | octets.simd_eq(u8x16::splat(octet)).to_bitmask() & 0xffff
+        })
+    };
+    let (chunks, tail) = bytes.as_chunks::<16>();
+    for (index, chunk) in chunks.iter().enumerate() {
+        let bits = found(chunk);
+        if bits != 0 {
+            return 16 * index + bits.trailing_zeros() as usize;
+        }
+    }
+    let place = tail.iter().position(|octet| wanted.contains(octet));
+    16 * chunks.len() + place.unwrap_or(tail.len())
 }
 
 /// Reads all of `bytes` as a hexadecimal number of 1 to 16 digits.
@@ -210,6 +269,19 @@ mod tests {
         fn blank_is_the_first(bytes: Vec<u8>) {
             let first = bytes.iter().position(|&byte| byte == b' ');
             prop_assert_eq!(blank(&bytes), first.unwrap_or(bytes.len()));
+        }
+
+        #[test]
+        fn ascii_is_ascii(mut bytes in "[ -~]{0,70}", other in any::<prop::sample::Index>()) {
+            prop_assert!(is_ascii(bytes.as_bytes()));
+            bytes.insert(other.index(bytes.len() + 1), '\u{e9}');
+            prop_assert!(!is_ascii(bytes.as_bytes()));
+        }
+
+        #[test]
+        fn first_of_is_the_first(text in "[a-f]{0,70}") {
+            let expected = text.bytes().position(|byte| byte == b'e' || byte == b'f');
+            prop_assert_eq!(first_of(text.as_bytes(), [b'f', b'e']), expected.unwrap_or(text.len()));
         }
 
         #[test]

@@ -3,16 +3,20 @@
 //! - [`profile`]: the table of formats, and how one is chosen;
 //! - [`outcome`]: what becomes of a message: events, nothing worth keeping, or an error with its reason;
 //! - [`syslog`]: framing (RFC 3164, RFC 5424) and one module per vendor;
-//! - `bytes`, `address`, `time`: the fixed-layout readers that the grammars share.
+//! - `bytes`, `search`, `address`, `endpoint`, `protocol`, `time`, `value`: the readers that the grammars share.
 
 #![forbid(unsafe_code)]
 
 mod address;
 mod bytes;
+mod endpoint;
 pub mod outcome;
 pub mod profile;
+mod protocol;
+mod search;
 pub mod syslog;
 mod time;
+mod value;
 
 pub use outcome::{DecodeError, Ignored, Outcome};
 pub use profile::Profile;

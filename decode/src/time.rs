@@ -1,5 +1,9 @@
 //! Times as devices write them, in ns since 1970 (UTC).
 
+use std::iter;
+
+use crate::bytes::{Cursor, TOPS, decimal};
+
 pub(crate) const NS_PER_S: i64 = 1_000_000_000;
 
 /// Reads a whole RFC 5424 TIMESTAMP (section 6.2.3) with `Z` or an offset.
@@ -9,28 +13,19 @@ pub(crate) const NS_PER_S: i64 = 1_000_000_000;
 #[inline]
 pub(crate) fn rfc5424(text: &[u8]) -> Option<i64> {
     let (date_time, mut rest) = text.split_first_chunk::<19>()?;
-    let two = |at: usize| digit(date_time[at]) * 10 + digit(date_time[at + 1]);
-    let separators = [
-        date_time[4],
-        date_time[7],
-        date_time[10],
-        date_time[13],
-        date_time[16],
-    ];
-    let (century, year, month, day) = (two(0), two(2), two(5), two(8));
-    let (hour, minute, second) = (two(11), two(14), two(17));
-    // A non-digit makes its pair exceed 99 (see `digit`), so that every bound below refuses it.
-    if separators != *b"--T::" || century > 99 || year > 99 || hour > 23 || minute > 59 || second > 59 {
+    let part = |at: usize| u64::from_le_bytes(std::array::from_fn(|index| date_time[at + index]));
+    let date = pairs(part(0), *b"0000-00-")?;
+    let day_hour = pairs(part(8), *b"00T00:00")?;
+    let clock = pairs(part(11), *b"00:00:00")?;
+    let (year, month) = (pair(date, 0) * 100 + pair(date, 2), pair(date, 5));
+    let (hour, minute, second) = (pair(clock, 0), pair(clock, 3), pair(clock, 6));
+    if hour > 23 || minute > 59 || second > 59 {
         return None;
     }
-    let days = days_since_1970(century * 100 + year, month, day)?;
+    let days = days_since_1970(year, month, pair(day_hour, 0))?;
 
     let mut ns: i64 = 0;
     if let Some((b'.', fraction)) = rest.split_first() {
-        let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
-        if digits == 0 || digits > 9 {
-            return None;
-        }
         const SCALE: [i64; 10] = [
             1_000_000_000,
             100_000_000,
@@ -43,10 +38,14 @@ pub(crate) fn rfc5424(text: &[u8]) -> Option<i64> {
             10,
             1,
         ];
-        ns = fraction[..digits]
-            .iter()
-            .fold(0, |ns, byte| ns * 10 + i64::from(byte - b'0'))
-            * SCALE[digits];
+        let (value, digits) = match decimal(fraction) {
+            (_, 8) => longer(fraction)?,
+            (value, digits) => (value, digits),
+        };
+        if digits == 0 {
+            return None;
+        }
+        ns = i64::from(value) * SCALE[digits];
         rest = &fraction[digits..];
     }
     let offset_s = match *rest {
@@ -65,9 +64,111 @@ pub(crate) fn rfc5424(text: &[u8]) -> Option<i64> {
     seconds(s)?.checked_add(ns)
 }
 
+/// A date of the Gregorian calendar and a time of day, in UTC, in ns since 1970; `None` if there is no such date.
+pub(crate) fn civil((year, month, day): (u32, u32, u32), of_day_ns: i64) -> Option<i64> {
+    // Later years do not fit, and far greater ones would overflow on the way.
+    if year > 9999 {
+        return None;
+    }
+    let days = days_since_1970(year, month, day)?;
+    seconds(days * 86_400)?.checked_add(of_day_ns)
+}
+
+/// Reads all of `text` as `H:M:S`, padded or not, perhaps with 1 to 9 fraction digits: ns since midnight.
+pub(crate) fn of_day(text: &[u8]) -> Option<i64> {
+    let mut cursor = Cursor::new(text);
+    let (hour, minute) = (part(&mut cursor)?, colon(&mut cursor)?);
+    let second = colon(&mut cursor)?;
+    if hour > 23 || minute > 59 || second > 59 {
+        return None;
+    }
+    let mut ns = 0;
+    if cursor.take(b".") {
+        let fraction = cursor.rest();
+        if fraction.is_empty() || fraction.len() > 9 || !fraction.iter().all(u8::is_ascii_digit) {
+            return None;
+        }
+        let digits = fraction.iter().map(|byte| i64::from(byte - b'0'));
+        ns = digits
+            .chain(iter::repeat(0))
+            .take(9)
+            .fold(0, |ns, digit| ns * 10 + digit);
+    } else if !cursor.is_empty() {
+        return None;
+    }
+    Some(i64::from(hour * 3600 + minute * 60 + second) * NS_PER_S + ns)
+}
+
+/// Takes the time of the "China Telecom" header, which is four tokens: `2020 Jan 17 11:05:55`. The day is not padded,
+/// and no zone is named: the result is right if the device means UTC.
+pub(crate) fn take_four_tokens(cursor: &mut Cursor<'_>) -> Option<i64> {
+    let mut next = *cursor;
+    let year = number(next.token(), 4)?;
+    let month = month(next.next_token()?)?;
+    let day = number(next.next_token()?, 2)?;
+    let time_ns = civil((year, month, day), of_day(next.next_token()?)?)?;
+    *cursor = next;
+    Some(time_ns)
+}
+
+/// The month of an English abbreviation, 1 to 12.
+pub(crate) fn month(text: &[u8]) -> Option<u32> {
+    const NAMES: [&[u8; 3]; 12] = [
+        b"Jan", b"Feb", b"Mar", b"Apr", b"May", b"Jun", b"Jul", b"Aug", b"Sep", b"Oct", b"Nov", b"Dec",
+    ];
+    NAMES
+        .iter()
+        .zip(1..)
+        .find(|&(name, _)| *name == text)
+        .map(|(_, month)| month)
+}
+
+/// Reads all of `text` as a number of at most so many digits.
+pub(crate) fn number(text: &[u8], digits_max: usize) -> Option<u32> {
+    let (value, digits) = decimal(text);
+    (digits == text.len() && (1..=digits_max).contains(&digits)).then_some(value)
+}
+
+/// Takes a number of one or two digits.
+fn part(cursor: &mut Cursor<'_>) -> Option<u32> {
+    let (value, digits) = decimal(cursor.rest());
+    cursor.skip(digits);
+    (1..=2).contains(&digits).then_some(value)
+}
+
+fn colon(cursor: &mut Cursor<'_>) -> Option<u32> {
+    if cursor.take(b":") { part(cursor) } else { None }
+}
+
 /// Seconds since 1970 in ns, if they fit.
 pub(crate) fn seconds(s: i64) -> Option<i64> {
     s.checked_mul(NS_PER_S)
+}
+
+/// The two-digit numbers of `text` (little endian), each in the octet of its first digit. `shape` has `0` where a digit
+/// must be, and itself elsewhere.
+#[inline]
+fn pairs(text: u64, shape: [u8; 8]) -> Option<u64> {
+    // What must be added to an octet so that its top bit tells that it is more than a digit, or not what it must be.
+    let limits = shape.map(|octet| if octet == b'0' { 0x76 } else { 0x7f });
+    let digits = text ^ u64::from_le_bytes(shape);
+    let wrong = (digits & !TOPS).wrapping_add(u64::from_le_bytes(limits)) | digits;
+    (wrong & TOPS == 0).then(|| digits.wrapping_mul(10).wrapping_add(digits >> 8))
+}
+
+/// One of the numbers of [`pairs`].
+#[inline]
+const fn pair(pairs: u64, at: u32) -> u32 {
+    (pairs >> (8 * at)) as u32 & 0xff
+}
+
+/// A fraction of 8 or 9 digits.
+#[cold]
+fn longer(fraction: &[u8]) -> Option<(u32, usize)> {
+    let digits = fraction.iter().take_while(|byte| byte.is_ascii_digit()).count();
+    let value = fraction.get(..digits.min(9))?.iter();
+    let value = value.fold(0, |ns, byte| ns * 10 + u32::from(byte - b'0'));
+    (digits <= 9).then_some((value, digits))
 }
 
 /// The value of a digit; of any other octet 1000, which no field can hold.
@@ -122,6 +223,47 @@ mod tests {
         #[test]
         fn no_bytes_panic(bytes: Vec<u8>) {
             let _ = rfc5424(&bytes);
+        }
+    }
+
+    #[test]
+    fn four_tokens_are_a_time_without_zone() {
+        let take = |text: &str| {
+            let mut cursor = Cursor::new(text.as_bytes());
+            take_four_tokens(&mut cursor).map(|ns| (ns / NS_PER_S, cursor.rest().len()))
+        };
+        assert_eq!(take("2020 Jan 17 11:05:55 host"), Some((1_579_259_155, 5)));
+        assert_eq!(take("2013 Jan 7 00:00:09"), Some((1_357_516_809, 0)));
+        assert_eq!(take("2013 Jan  7 00:00:09 x"), Some((1_357_516_809, 2)));
+        for text in [
+            "2013 Jan 7 00:00:60 x",
+            "2013 Jan 7 24:00:00 x",
+            "2013 Feb 29 00:00:00 x",
+            "2013 JAN 7 00:00:09 x",
+            "20130 Jan 7 00:00:09",
+            "2013 Jan 7",
+            "",
+        ] {
+            assert_eq!(take(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn times_of_day_need_no_padding() {
+        assert_eq!(of_day(b"16:13:2"), Some(58_382 * NS_PER_S));
+        assert_eq!(of_day(b"00:00:00.25"), Some(250_000_000));
+        for text in [
+            "",
+            "1:2",
+            "1:2:3.",
+            "1:2:3.1234567890",
+            "1:2:3 ",
+            "1:2:60",
+            "24:0:0",
+            "1:2:003",
+            "a:b:c",
+        ] {
+            assert_eq!(of_day(text.as_bytes()), None, "{text}");
         }
     }
 

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
+use clap::builder::{PossibleValuesParser, TypedValueParser};
 use config::Config;
 use decode::syslog::MAX_LINE_BYTES;
 use decode::{DecodeError, Outcome, Profile};
@@ -28,8 +29,8 @@ pub struct Args {
     /// What the messages are
     #[arg(long, value_enum)]
     kind: MessageKind,
-    /// Format: auto, nfware, juniper-srx [default: what the configuration has for --exporter, else auto]
-    #[arg(long, value_name = "NAME")]
+    /// Format, as `natrail formats` lists them [default: what the configuration has for --exporter, else auto]
+    #[arg(long, value_name = "NAME", value_parser = profiles())]
     profile: Option<Profile>,
     /// Address that the messages came from: its profile in the configuration is used
     #[arg(long, value_name = "IP")]
@@ -46,6 +47,12 @@ pub struct Args {
 #[derive(clap::ValueEnum, Clone, Copy, Debug)]
 enum MessageKind {
     Syslog,
+}
+
+/// Reads the name of a profile.
+fn profiles() -> impl TypedValueParser<Value = Profile> {
+    let names = Profile::ALL.map(Profile::name);
+    PossibleValuesParser::new(names).try_map(|name| name.parse::<Profile>())
 }
 
 /// Runs the command. `config` is the configuration file that was named, if one was.

@@ -1,7 +1,8 @@
 //! Decoding in ns per line, beside the same grammars as regular expressions.
 //!
-//! Both read the same lines in alternating rounds of one run; the medians are compared. `--json` prints one object per
-//! measure, else a table. `--count KIND` decodes its lines a fixed number of times and does nothing else: run under
+//! All read the same lines in alternating rounds of one run; the medians are compared. Decoding is measured with the
+//! device's own profile, and with `auto`. `--json` prints one object per measure, else a table. `--count KIND PASSES`
+//! decodes its lines a fixed number of times and does nothing else, as `auto` if the kind ends with `_auto`: run under
 //! `valgrind --tool=callgrind`, the difference of two counts is the instructions per line.
 
 use std::hint::black_box;
@@ -20,13 +21,17 @@ fn main() -> ExitCode {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => table(),
         ["--json"] => json(),
-        ["--count", kind, passes] => match (
-            Lines::ALL.iter().find(|lines| lines.name() == kind),
-            passes.parse(),
-        ) {
-            (Some(lines), Ok(passes)) => count(*lines, passes),
-            _ => return usage(),
-        },
+        ["--count", kind, passes] => {
+            let (name, as_auto) = match kind.strip_suffix("_auto") {
+                Some(name) => (name, true),
+                None => (kind, false),
+            };
+            let lines = Lines::ALL.iter().find(|lines| lines.name() == name);
+            let (Some(lines), Ok(passes)) = (lines, passes.parse()) else {
+                return usage();
+            };
+            count(*lines, as_auto, passes);
+        }
         _ => return usage(),
     }
     ExitCode::SUCCESS
@@ -35,7 +40,7 @@ fn main() -> ExitCode {
 fn usage() -> ExitCode {
     let kinds: Vec<_> = Lines::ALL.iter().map(|lines| lines.name()).collect();
     eprintln!(
-        "usage: decode_bench [--json | --count KIND PASSES]\nkinds: {}",
+        "usage: decode_bench [--json | --count KIND[_auto] PASSES]\nkinds: {}",
         kinds.join(", ")
     );
     ExitCode::from(2)
@@ -43,39 +48,50 @@ fn usage() -> ExitCode {
 
 fn table() {
     println!(
-        "{:<16} {:>7} {:>10} {:>10} {:>10} {:>7}",
-        "lines", "octets", "ns/line", "best", "regex", "ratio"
+        "{:<16} {:>7} {:>10} {:>10} {:>10} {:>10} {:>7}",
+        "lines", "octets", "ns/line", "best", "auto", "regex", "ratio"
     );
     for lines in Lines::ALL {
         let Measured {
             octets,
             own_ns,
             own_best_ns,
+            auto_ns,
             regex_ns,
         } = measure(lines);
-        let ratio = own_ns / regex_ns;
-        let name = lines.name();
-        println!("{name:<16} {octets:>7.0} {own_ns:>10.1} {own_best_ns:>10.1} {regex_ns:>10.1} {ratio:>7.4}");
+        let (name, ratio) = (lines.name(), own_ns / regex_ns);
+        println!(
+            "{name:<16} {octets:>7.0} {own_ns:>10.1} {own_best_ns:>10.1} {auto_ns:>10.1} {regex_ns:>10.1} {ratio:>7.4}"
+        );
     }
 }
 
 fn json() {
     for lines in Lines::ALL {
-        let Measured { own_ns, regex_ns, .. } = measure(lines);
-        println!(
-            "{{\"bench\":\"decode\",\"measure\":\"{}_ns_per_line\",\"value\":{own_ns:.2},\"unit\":\"ns\",\
-             \"against\":\"regex\",\"against_value\":{regex_ns:.2},\"ratio\":{:.4}}}",
-            lines.name(),
-            own_ns / regex_ns,
-        );
+        let Measured {
+            own_ns,
+            auto_ns,
+            regex_ns,
+            ..
+        } = measure(lines);
+        for (profile, ns) in [("", own_ns), ("_auto", auto_ns)] {
+            println!(
+                "{{\"bench\":\"decode\",\"measure\":\"{}{profile}_ns_per_line\",\"value\":{ns:.2},\"unit\":\"ns\",\
+                 \"against\":\"regex\",\"against_value\":{regex_ns:.2},\"ratio\":{:.4}}}",
+                lines.name(),
+                ns / regex_ns,
+            );
+        }
     }
 }
 
 struct Measured {
     octets: f64,
+    /// With the device's own profile.
     own_ns: f64,
     /// The fastest round: what is left when nobody else wants the core.
     own_best_ns: f64,
+    auto_ns: f64,
     regex_ns: f64,
 }
 
@@ -83,9 +99,10 @@ fn measure(kind: Lines) -> Measured {
     let expressions = Expressions::default();
     let lines = kind.make();
     let octets = lines.iter().map(Vec::len).sum::<usize>() as f64 / LINES as f64;
-    let (mut own, mut regex) = (Vec::new(), Vec::new());
+    let (mut own, mut auto, mut regex) = (Vec::new(), Vec::new(), Vec::new());
     for _ in 0..ROUNDS {
-        own.push(ns_per_line(PASSES, || own_pass(&lines)));
+        own.push(ns_per_line(PASSES, || pass(kind.profile(), &lines)));
+        auto.push(ns_per_line(PASSES, || pass(Profile::Auto, &lines)));
         regex.push(ns_per_line(1, || {
             for line in &lines {
                 black_box(expressions.decode(kind, black_box(line)));
@@ -97,13 +114,14 @@ fn measure(kind: Lines) -> Measured {
         octets,
         own_ns: median(own),
         own_best_ns,
+        auto_ns: median(auto),
         regex_ns: median(regex),
     }
 }
 
-fn own_pass(lines: &[Vec<u8>]) {
+fn pass(profile: Profile, lines: &[Vec<u8>]) {
     for line in lines {
-        let outcome = decode::syslog::decode(Profile::Auto, black_box(line), |event| {
+        let outcome = decode::syslog::decode(black_box(profile), black_box(line), |event| {
             black_box(event);
         });
         black_box(outcome).expect("a good line");
@@ -123,9 +141,10 @@ fn median(mut values: Vec<f64>) -> f64 {
     values[values.len() / 2]
 }
 
-fn count(kind: Lines, passes: usize) {
+fn count(kind: Lines, as_auto: bool, passes: usize) {
     let lines = kind.make();
+    let profile = if as_auto { Profile::Auto } else { kind.profile() };
     for _ in 0..passes {
-        own_pass(&lines);
+        pass(profile, &lines);
     }
 }

@@ -1,10 +1,12 @@
 //! What stands around a vendor's text: padding, PRI, the header's time.
 //!
-//! Only the RFC 5424 header is read, for its absolute time. An RFC 3164 header in any of its shapes (blank after the
-//! PRI, two blanks before the host, sequence number or `*` first, zone name, no host, no header at all) has none, and
-//! the "China Telecom" header (`<134>1 2020 Jan 17 11:05:55 …`), which looks like RFC 5424, has no zone. Where such a
-//! header ends is not asked: a TAG cannot be told from the first word of a text without TAG, and a parser that tries
-//! loses `A VRF 0 …`. The vendors' marks are looked for in the whole text instead ([`super::mark`]).
+//! Of the RFC 5424 header only the time is read, and of the "China Telecom" header, which looks like it
+//! (`<134>1 2020 Jan 17 11:05:55 …`), as well; that one names no zone. An RFC 3164 header in any of its shapes (blank
+//! after the PRI, two blanks before the host, sequence number or `*` first, zone name, no host, no header at all) has
+//! no absolute time. Where such a header ends is not asked: a TAG cannot be told from the first word of a text without
+//! TAG, and a parser that tries loses `A VRF 0 …`. The vendors' marks are looked for in the whole text instead.
+
+use event::{Event, TimeSource};
 
 use crate::bytes::Cursor;
 use crate::time;
@@ -12,11 +14,30 @@ use crate::time;
 /// UTF-8 byte order mark, which RFC 5424 section 6.4 puts before MSG.
 pub(crate) const BYTE_ORDER_MARK: [u8; 3] = *b"\xef\xbb\xbf";
 
+/// What the header of a message said.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// Its absolute time in ns since 1970 (UTC).
+    pub time_ns: Option<i64>,
+    /// The time of a header of four tokens, which names no zone, in ns since 1970 if the device means UTC.
+    pub zoneless_ns: Option<i64>,
+}
+
+impl Header {
+    /// Gives `event` the header's time, if that is absolute.
+    #[inline]
+    pub(crate) fn stamp(&self, event: &mut Event<'_>) {
+        if self.time_ns.is_some() {
+            event.time_ns = self.time_ns;
+            event.time_source = TimeSource::DeviceHeader;
+        }
+    }
+}
+
 /// A message without its PRI, VERSION and TIMESTAMP.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Frame<'a> {
-    /// The header's absolute time in ns since 1970 (UTC).
-    pub time_ns: Option<i64>,
+    pub header: Header,
     /// The text that may hold a vendor's mark.
     pub text: &'a [u8],
 }
@@ -47,16 +68,34 @@ pub(crate) fn read(message: &[u8]) -> Frame<'_> {
         cursor.skip(1);
     }
     let text = cursor.rest();
-    if cursor.take(b"1 ")
-        && let stamp = cursor.token()
-        && let Some(time_ns) = time::rfc5424(stamp)
-    {
-        return Frame {
-            time_ns: Some(time_ns),
-            text: cursor.rest(),
-        };
+    if cursor.take(b"1 ") {
+        let mut behind = cursor;
+        if let time_ns @ Some(_) = time::rfc5424(behind.token()) {
+            let header = Header {
+                time_ns,
+                ..Header::default()
+            };
+            return Frame {
+                header,
+                text: behind.rest(),
+            };
+        }
+        if let zoneless_ns @ Some(_) = time::take_four_tokens(&mut cursor) {
+            let header = Header {
+                zoneless_ns,
+                ..Header::default()
+            };
+            return Frame {
+                header,
+                text: cursor.rest(),
+            };
+        }
     }
-    Frame { time_ns: None, text }
+    // A header whose time is none is left to the text: it may be no header.
+    Frame {
+        header: Header::default(),
+        text,
+    }
 }
 
 /// Goes past `<PRI>`, 1 to 3 digits (RFC 5424 section 6.2.1), if there is one.
@@ -77,7 +116,7 @@ mod tests {
 
     fn read_text(message: &str) -> (Option<i64>, &str) {
         let frame = read(message.as_bytes());
-        (frame.time_ns, str::from_utf8(frame.text).unwrap())
+        (frame.header.time_ns, str::from_utf8(frame.text).unwrap())
     }
 
     #[test]
@@ -103,6 +142,25 @@ mod tests {
         ] {
             assert_eq!(read_text(message).0, None, "{message}");
         }
+    }
+
+    #[test]
+    fn the_time_of_four_tokens_has_no_zone() {
+        let second = 1_306_837_845_000_000_000;
+        for message in [
+            "<134> 1 2011 May 31 10:30:45 host - - NAT44 - x",
+            "<134>1 2011 May 31 10:30:45 host - - NAT44 - x",
+        ] {
+            let frame = read(message.as_bytes());
+            assert_eq!(frame.header.zoneless_ns, Some(second));
+            assert_eq!(
+                (frame.header.time_ns, frame.text),
+                (None, &b" host - - NAT44 - x"[..])
+            );
+        }
+        let frame = read(b"<134>1 2011 May 32 10:30:45 host x");
+        assert_eq!(frame.header.zoneless_ns, None);
+        assert_eq!(frame.text, b"1 2011 May 32 10:30:45 host x");
     }
 
     #[test]

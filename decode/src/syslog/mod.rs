@@ -2,17 +2,41 @@
 //!
 //! - [`frame`]: padding, PRI, and the header's time;
 //! - [`mark`]: which vendor's text it is, and where it begins;
-//! - [`nfware`], [`juniper_srx`]: the vendors' grammars.
+//! - [`pairs`], [`keys`], [`json`], [`junos`], [`session`], [`tuples`]: what several vendors' texts have in common;
+//! - one module per vendor, each with the same two functions: `claims` says whether a text has the vendor's own marks
+//!   (cheap and strict: no line of another vendor has them), `decode` gives its events to a sink, all or none.
 
+mod a10;
+mod cisco_ios_xe;
+mod cisco_ios_xr;
+mod conntrack;
+mod danos;
+mod f5_bigip;
+mod fortinet;
 mod frame;
+mod h3c;
+mod huawei;
+mod jool;
+mod json;
+mod juniper_ms;
 mod juniper_srx;
+mod junos;
+mod keys;
 mod mark;
+mod mikrotik;
 mod nfware;
+mod pairs;
+mod paloalto;
+mod session;
+mod sixwind;
+mod tuples;
+mod ulogd;
+mod vpp;
+mod vyos;
 
-use event::{Event, TimeSource};
+use event::Event;
 
-use crate::{DecodeError, Ignored, Outcome, Profile};
-use mark::Mark;
+use crate::{DecodeError, Outcome, Profile, bytes};
 
 /// Longest message that is decoded, in octets. RFC 5424 section 6.1 asks for 2,048.
 pub const MAX_LINE_BYTES: usize = 8192;
@@ -28,27 +52,6 @@ pub fn decode(
     message: &[u8],
     mut sink: impl FnMut(&Event<'_>),
 ) -> Result<Outcome, DecodeError> {
-    match one(profile, message)? {
-        Found::Event(event) => {
-            sink(&event);
-            Ok(Outcome::Events(1))
-        }
-        Found::Ignored(why) => Ok(Outcome::Ignored(why)),
-    }
-}
-
-/// What a message of these vendors holds: never more than one event.
-#[allow(
-    clippy::large_enum_variant,
-    reason = "lives on the stack for the length of one call"
-)]
-#[derive(Debug)]
-pub(crate) enum Found<'a> {
-    Event(Event<'a>),
-    Ignored(Ignored),
-}
-
-fn one(profile: Profile, message: &[u8]) -> Result<Found<'_>, DecodeError> {
     if message.len() > MAX_LINE_BYTES {
         return Err(DecodeError::TooLong);
     }
@@ -56,21 +59,49 @@ fn one(profile: Profile, message: &[u8]) -> Result<Found<'_>, DecodeError> {
     if message.is_empty() {
         return Err(DecodeError::Empty);
     }
-    if !message.is_ascii() && str::from_utf8(message).is_err() {
+    let (message, is_whole) = utf8_part(message);
+    let frame = frame::read(message);
+    let (profile, at) = match profile {
+        Profile::Auto => mark::find(frame.text).unwrap_or((Profile::Auto, 0)),
+        profile => (profile, 0),
+    };
+    // What IOS-XE leaves behind its event is not always text.
+    if !is_whole && profile != Profile::CiscoIosXe {
         return Err(DecodeError::NotUtf8);
     }
-    let frame = frame::read(message);
-    match mark::find(profile, frame.text) {
-        Some(Mark::Nfware(text)) => nfware::decode(text, frame.time_ns),
-        Some(Mark::Junos { tag, rest }) => juniper_srx::decode(tag, rest, frame.time_ns),
-        None => Err(DecodeError::UnknownFormat),
+    let (text, header) = (&frame.text[at..], &frame.header);
+    match profile {
+        Profile::Auto => Err(DecodeError::UnknownFormat),
+        Profile::Nfware => nfware::decode(text, header, &mut sink),
+        Profile::JuniperSrx => juniper_srx::decode(text, header, &mut sink),
+        Profile::F5BigIp => f5_bigip::decode(text, header, &mut sink),
+        Profile::A10 => a10::decode(text, header, &mut sink),
+        Profile::SixWind => sixwind::decode(text, header, &mut sink),
+        Profile::Fortinet => fortinet::decode(text, header, &mut sink),
+        Profile::PaloAlto => paloalto::decode(text, header, &mut sink),
+        Profile::JuniperMs => juniper_ms::decode(text, header, &mut sink),
+        Profile::CiscoIosXe => cisco_ios_xe::decode(text, header, &mut sink),
+        Profile::CiscoIosXr => cisco_ios_xr::decode(text, header, &mut sink),
+        Profile::Huawei => huawei::decode(text, header, &mut sink),
+        Profile::H3c => h3c::decode(text, header, &mut sink),
+        Profile::Mikrotik => mikrotik::decode(text, header, &mut sink),
+        Profile::Ulogd => ulogd::decode(text, header, &mut sink),
+        Profile::Conntrack => conntrack::decode(text, header, &mut sink),
+        Profile::Vpp => vpp::decode(text, header, &mut sink),
+        Profile::Jool => jool::decode(text, header, &mut sink),
+        Profile::Danos => danos::decode(text, header, &mut sink),
+        Profile::Vyos => vyos::decode(text, header, &mut sink),
     }
 }
 
-/// Gives `event` the header's time, if that is absolute.
-fn stamp(event: &mut Event<'_>, header_ns: Option<i64>) {
-    if header_ns.is_some() {
-        event.time_ns = header_ns;
-        event.time_source = TimeSource::DeviceHeader;
+/// What of a message is UTF-8, and whether that is all of it.
+#[inline]
+fn utf8_part(message: &[u8]) -> (&[u8], bool) {
+    if bytes::is_ascii(message) {
+        return (message, true);
+    }
+    match str::from_utf8(message) {
+        Ok(_) => (message, true),
+        Err(error) => (&message[..error.valid_up_to()], false),
     }
 }

@@ -15,20 +15,57 @@ use std::net::IpAddr;
 
 use event::{Action, Event, Kind, Text};
 
-use super::{Found, stamp};
+use super::frame::Header;
+use super::mark;
 use crate::bytes::Cursor;
-use crate::{DecodeError, address};
+use crate::{DecodeError, Outcome, address};
 
 /// Longest VRF name, in characters.
 const VRF_CHARS_MAX: usize = 64;
 
-/// Decodes a text that begins with a letter and ` VRF `, and must end with the event.
-pub(crate) fn decode(mut text: Cursor<'_>, header_ns: Option<i64>) -> Result<Found<'_>, DecodeError> {
+pub(super) fn claims(text: &[u8]) -> bool {
+    find(text).is_some()
+}
+
+/// Decodes the first word that is a letter before ` VRF `, and what follows: the text must end with the event.
+pub(super) fn decode(
+    text: &[u8],
+    header: &Header,
+    sink: &mut impl FnMut(&Event<'_>),
+) -> Result<Outcome, DecodeError> {
+    event(find(text).ok_or(DecodeError::UnknownFormat)?, header, sink)
+}
+
+/// Whether a text begins with the mark.
+#[inline]
+pub(super) fn begins(text: &[u8]) -> bool {
+    matches!(text, [_, b' ', b'V', b'R', b'F', b' ', ..])
+}
+
+/// The text from its mark on.
+#[inline]
+fn find(text: &[u8]) -> Option<Cursor<'_>> {
+    // Nearly always: what is decoded begins with the mark.
+    if begins(text) {
+        return Some(Cursor::new(text));
+    }
+    mark::words(text).find(|rest| begins(rest)).map(Cursor::new)
+}
+
+fn event(
+    mut text: Cursor<'_>,
+    header: &Header,
+    sink: &mut impl FnMut(&Event<'_>),
+) -> Result<Outcome, DecodeError> {
     // An unknown letter is never "created".
-    let action = match text.peek() {
-        Some(b'A') => Action::Created,
-        Some(b'D') => Action::Deleted,
-        _ => return Err(DecodeError::Malformed),
+    let letter = text.peek();
+    if !matches!(letter, Some(b'A' | b'D')) {
+        return Err(DecodeError::Malformed);
+    }
+    let action = if letter == Some(b'A') {
+        Action::Created
+    } else {
+        Action::Deleted
     };
     text.skip(1);
     text.expect(b" VRF ")?;
@@ -40,11 +77,10 @@ pub(crate) fn decode(mut text: Cursor<'_>, header_ns: Option<i64>) -> Result<Fou
         text.expect(b" ")?;
     }
     text.expect(b"INT ")?;
-    let (src_ip, src_port) = match text.peek() {
-        Some(b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F' | b':') if bare_port_due(text) => {
-            with_port(text.token())?
-        }
-        _ => end(&mut text)?,
+    let (src_ip, src_port) = match ipv4_end(&mut text) {
+        Some(end) => end,
+        None if bare_port_due(text) => with_port(text.token())?,
+        None => other_end(&mut text)?,
     };
     text.expect(b" EXT ")?;
     let (x_ip, x_port) = end(&mut text)?;
@@ -52,7 +88,7 @@ pub(crate) fn decode(mut text: Cursor<'_>, header_ns: Option<i64>) -> Result<Fou
     let mut event = Event::new(Kind::Session, action, src_ip, Some(x_ip));
     event.protocol = protocol;
     event.vrf = Some(vrf);
-    stamp(&mut event, header_ns);
+    header.stamp(&mut event);
     if src_port.is_none() {
         event.kind = match x_port {
             None if protocol.is_none() => Kind::Address,
@@ -75,10 +111,10 @@ pub(crate) fn decode(mut text: Cursor<'_>, header_ns: Option<i64>) -> Result<Fou
             event.kind = Kind::Port;
         } else {
             text.expect(b" DST ")?;
-            let (dst_ip, dst_port) = if is_bare_ipv6(text) {
-                with_port(text.token())?
-            } else {
-                end(&mut text)?
+            let (dst_ip, dst_port) = match ipv4_end(&mut text) {
+                Some(end) => end,
+                None if is_bare_ipv6(text) => with_port(text.token())?,
+                None => other_end(&mut text)?,
             };
             if dst_port.is_none() {
                 return Err(unfinished(text));
@@ -95,16 +131,46 @@ pub(crate) fn decode(mut text: Cursor<'_>, header_ns: Option<i64>) -> Result<Fou
             return Err(DecodeError::MissingField);
         }
     }
-    if text.is_empty() {
-        Ok(Found::Event(event))
-    } else {
-        Err(DecodeError::Malformed)
+    if !text.is_empty() {
+        return Err(DecodeError::Malformed);
     }
+    sink(&event);
+    Ok(Outcome::Events(1))
 }
+
+/// An address, perhaps with a port.
+type End = (IpAddr, Option<u16>);
 
 /// Takes `ip`, `ip:port`, `[ip]` or `[ip]:port`.
 #[inline]
-fn end(text: &mut Cursor<'_>) -> Result<(IpAddr, Option<u16>), DecodeError> {
+fn end(text: &mut Cursor<'_>) -> Result<End, DecodeError> {
+    match ipv4_end(text) {
+        Some(end) => Ok(end),
+        None => other_end(text),
+    }
+}
+
+/// Takes a good IPv4 end; `None` if none is next.
+#[inline]
+fn ipv4_end(text: &mut Cursor<'_>) -> Option<End> {
+    let with_port = address::ipv4_port(text.rest(), *b"::");
+    let (ip, port, length) = if let Some((ip, port, length)) = with_port {
+        (ip, Some(port), length)
+    } else {
+        let (ip, length) = address::ipv4(text.rest())?;
+        (ip, None, length)
+    };
+    let is_whole = port.is_some() || matches!(text.rest().get(length), None | Some(b' '));
+    if ip.is_unspecified() || !is_whole {
+        return None;
+    }
+    text.skip(length);
+    Some((ip.into(), port))
+}
+
+/// Takes an IPv6 end, or says what is wrong with an IPv4 one.
+#[cold]
+fn other_end(text: &mut Cursor<'_>) -> Result<End, DecodeError> {
     let ip = match address::ipv4(text.rest()) {
         Some((ip, length)) if matches!(text.rest().get(length), None | Some(b' ' | b':')) => {
             text.skip(length);
@@ -117,7 +183,7 @@ fn end(text: &mut Cursor<'_>) -> Result<(IpAddr, Option<u16>), DecodeError> {
 }
 
 /// Whether a bare IPv6 address is next, perhaps with a port.
-#[inline]
+#[cold]
 fn is_bare_ipv6(mut text: Cursor<'_>) -> bool {
     // An IPv4 address has its first dot by then, and a bracket is no digit.
     let begin = text.rest().get(..5).unwrap_or_default();
@@ -128,7 +194,7 @@ fn is_bare_ipv6(mut text: Cursor<'_>) -> bool {
 }
 
 /// Whether the inside end that is next is a bare IPv6 address with a port: the outside end has one port.
-#[inline]
+#[cold]
 fn bare_port_due(mut text: Cursor<'_>) -> bool {
     is_bare_ipv6(text) && {
         text.token();
@@ -142,7 +208,7 @@ fn bare_port_due(mut text: Cursor<'_>) -> bool {
 
 /// Reads `ip:port`, where `ip` is a bare IPv6 address.
 #[cold]
-fn with_port(token: &[u8]) -> Result<(IpAddr, Option<u16>), DecodeError> {
+fn with_port(token: &[u8]) -> Result<End, DecodeError> {
     let colon = token
         .iter()
         .rposition(|&byte| byte == b':')
@@ -155,7 +221,7 @@ fn with_port(token: &[u8]) -> Result<(IpAddr, Option<u16>), DecodeError> {
     Ok((address::ipv6(&token[..colon])?, Some(number)))
 }
 
-/// Takes an IPv6 address, or says what is wrong with an IPv4 one.
+/// Takes an IPv6 address.
 #[cold]
 fn other_address(text: &mut Cursor<'_>) -> Result<IpAddr, DecodeError> {
     let at_end;
@@ -184,16 +250,19 @@ fn other_address(text: &mut Cursor<'_>) -> Result<IpAddr, DecodeError> {
 #[inline]
 fn vrf(token: &[u8]) -> Result<Text<'_>, DecodeError> {
     let text = str::from_utf8(token).map_err(|_| DecodeError::NotUtf8)?;
-    let printable = |text: &str| {
-        text.chars()
-            .all(|char| !char.is_control() && !char.is_whitespace())
-            && text.chars().count() <= VRF_CHARS_MAX
-    };
-    if text.is_empty() || !printable(text) {
-        Err(DecodeError::Malformed)
-    } else {
+    let is_plain =
+        !token.is_empty() && token.len() <= VRF_CHARS_MAX && token.iter().all(u8::is_ascii_graphic);
+    if is_plain || is_printable(text) {
         Ok(Text::plain(text))
+    } else {
+        Err(DecodeError::Malformed)
     }
+}
+
+#[cold]
+fn is_printable(text: &str) -> bool {
+    let blank = |char: char| char.is_control() || char.is_whitespace();
+    !text.is_empty() && !text.contains(blank) && text.chars().count() <= VRF_CHARS_MAX
 }
 
 /// Why the text cannot go on like this: it ended, or says something else.

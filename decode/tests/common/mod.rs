@@ -5,9 +5,39 @@ use std::fs;
 use std::net::IpAddr;
 use std::path::PathBuf;
 
-use decode::{DecodeError, Outcome, Profile};
+use decode::{DecodeError, Ignored, Outcome, Profile};
 use event::{Action, Event, Kind};
 use serde_json::{Value, json};
+
+/// The sample files, and the profiles that read them.
+pub const OWN: [(&str, Profile); 20] = [
+    ("nfware.log", Profile::Nfware),
+    ("juniper.log", Profile::JuniperSrx),
+    ("f5-bigip.log", Profile::F5BigIp),
+    ("a10-ascii.log", Profile::A10),
+    ("a10-cef.log", Profile::A10),
+    ("sixwind.log", Profile::SixWind),
+    ("fortinet.log", Profile::Fortinet),
+    ("paloalto.log", Profile::PaloAlto),
+    ("juniper-ms.log", Profile::JuniperMs),
+    ("cisco-ios-xe.log", Profile::CiscoIosXe),
+    ("cisco-ios-xr.log", Profile::CiscoIosXr),
+    ("huawei.log", Profile::Huawei),
+    ("h3c.log", Profile::H3c),
+    ("mikrotik.log", Profile::Mikrotik),
+    ("linux-ulogd.log", Profile::Ulogd),
+    ("linux-conntrack.log", Profile::Conntrack),
+    ("vpp.log", Profile::Vpp),
+    ("jool.log", Profile::Jool),
+    ("danos.log", Profile::Danos),
+    ("vyos.log", Profile::Vyos),
+];
+
+/// The profile that reads a sample file.
+pub fn own(file: &str) -> Profile {
+    let own = OWN.iter().find(|(name, _)| *name == file);
+    own.unwrap_or_else(|| panic!("{file} is in no row")).1
+}
 
 /// The lines of a sample file, without their LF.
 pub fn lines(file: &str) -> Vec<Vec<u8>> {
@@ -57,6 +87,57 @@ pub fn event(message: &str) -> Value {
     let (outcome, events) = decode(Profile::Auto, message.as_bytes());
     assert_eq!(outcome, Ok(Outcome::Events(1)), "{message}");
     events.into_iter().next().unwrap()
+}
+
+/// The events of a message that must be good, in [`brief`].
+pub fn briefs(message: &str) -> Vec<String> {
+    let (outcome, events) = decode(Profile::Auto, message.as_bytes());
+    assert_eq!(outcome, Ok(Outcome::Events(events.len() as u32)), "{message}");
+    events.iter().map(brief).collect()
+}
+
+/// Why a message that must be known yields nothing.
+pub fn ignored(message: &str) -> Ignored {
+    match decode(Profile::Auto, message.as_bytes()).0 {
+        Ok(Outcome::Ignored(why)) => why,
+        other => panic!("{other:?}: {message}"),
+    }
+}
+
+/// An event in a line: `session created 6 10.0.0.1 80 = 203.0.113.1 1024 > 198.51.100.1 443 vrf blue sub x at NS since NS`.
+/// What is absent is left out, a protocol's place has `*`.
+pub fn brief(event: &Value) -> String {
+    let text = |key: &str| match &event[key] {
+        Value::Null => None,
+        Value::String(text) => Some(text.clone()),
+        other => Some(other.to_string()),
+    };
+    let kind = event["kind"].as_str().unwrap();
+    let mut words = vec![
+        kind.strip_suffix("-mapping").unwrap().to_owned(),
+        text("event").unwrap(),
+        text("protocol").unwrap_or("*".to_owned()),
+    ];
+    for (before, key) in [
+        ("", "src_ip"),
+        ("", "src_port"),
+        ("=", "x_ip"),
+        ("", "x_port"),
+        ("", "start_port"),
+        ("-", "end_port"),
+        (">", "dst_ip"),
+        ("", "dst_port"),
+        ("vrf", "vrf"),
+        ("sub", "subscriber"),
+        ("at", "timestamp"),
+        ("since", "mapping_start"),
+    ] {
+        if let Some(text) = text(key) {
+            words.extend([before.to_owned(), text]);
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words.join(" ")
 }
 
 /// What is wrong with a message that must be bad.
@@ -109,17 +190,23 @@ fn assert_possible(event: &Value) {
         event["time_source"] == "receive",
         "{event}"
     );
-    let ports = ["src_port", "x_port"].map(|key| !event[key].is_null());
-    let remote = ["dst_ip", "dst_port"].map(|key| !event[key].is_null());
-    let range = ["start_port", "end_port"].map(|key| !event[key].is_null());
-    let shape = (ports, remote, range);
-    let expected = match event["kind"].as_str().unwrap() {
-        "session-mapping" => ([true; 2], [true; 2], [false; 2]),
-        "port-mapping" => ([true; 2], [false; 2], [false; 2]),
-        "port-block-mapping" => ([false; 2], [false; 2], [true; 2]),
-        _ => ([false; 2], [false; 2], [false; 2]),
+    let given = |key: &str| !event[key].is_null();
+    let [inside, outside] = ["src_port", "x_port"].map(given);
+    let remote = ["dst_ip", "dst_port"].map(given);
+    let range = ["start_port", "end_port"].map(given);
+    assert_eq!(inside, outside, "{event}");
+    let fits = match event["kind"].as_str().unwrap() {
+        // ESP and others have no ports, ICMP has identifiers inside and outside.
+        "session-mapping" => remote[0] && (inside || !remote[1]) && range == [false; 2],
+        // The remote end, if a device names one, is extra.
+        "port-mapping" => inside && range == [false; 2],
+        "port-block-mapping" => !inside && remote == [false; 2] && range == [true; 2],
+        _ => !inside && remote == [false; 2] && range == [false; 2],
     };
-    assert_eq!(shape, expected, "{event}");
+    assert!(fits, "{event}");
+    if event["protocol"] == 6 || event["protocol"] == 17 {
+        assert!(event["kind"] != "session-mapping" || remote[1], "{event}");
+    }
 }
 
 /// Writes an event as NFWare would. The event must have a VRF, an action that NFWare has, and no device time.

@@ -4,27 +4,53 @@
 //! - [`structured`]: bodies of `key="value"`, read by key;
 //! - [`text`]: bodies of running text.
 
-mod quotes;
+mod order;
 mod structured;
-pub(super) mod tag;
+mod tag;
 mod text;
 
-use std::net::IpAddr;
+use event::{Action, Event, Text};
 
-use event::{Action, Event, Kind, Text, TimeSource};
-
-use super::{Found, stamp};
-use crate::bytes::{Cursor, hexadecimal};
-use crate::time::{NS_PER_S, seconds};
-use crate::{DecodeError, Ignored};
+use super::frame::Header;
+use super::session;
+use crate::bytes::Cursor;
+use crate::time::seconds;
+use crate::{DecodeError, Ignored, Outcome};
 use tag::Tag;
 
+pub(super) fn claims(text: &[u8]) -> bool {
+    tag::is_in(text)
+}
+
+/// Decodes the message behind the first tag of the text.
+pub(super) fn decode(
+    text: &[u8],
+    header: &Header,
+    sink: &mut impl FnMut(&Event<'_>),
+) -> Result<Outcome, DecodeError> {
+    let (tag, rest) = tag::find(text).ok_or(DecodeError::UnknownFormat)?;
+    match message(tag, rest, header)? {
+        Found::Event(event) => {
+            sink(&event);
+            Ok(Outcome::Events(1))
+        }
+        Found::Ignored(why) => Ok(Outcome::Ignored(why)),
+    }
+}
+
+/// What a message holds: never more than one event.
+#[allow(
+    clippy::large_enum_variant,
+    reason = "lives on the stack for the length of one call"
+)]
+#[derive(Debug)]
+enum Found<'a> {
+    Event(Event<'a>),
+    Ignored(Ignored),
+}
+
 /// Decodes the message `tag`; `rest` is what stands behind it.
-pub(crate) fn decode<'a>(
-    tag: &[u8],
-    mut rest: Cursor<'a>,
-    header_ns: Option<i64>,
-) -> Result<Found<'a>, DecodeError> {
+fn message<'a>(tag: &[u8], mut rest: Cursor<'a>, header: &Header) -> Result<Found<'a>, DecodeError> {
     let tag = match Tag::of(tag)? {
         _ if rest.is_empty() => return Err(DecodeError::Truncated),
         Tag::Alarm => return Ok(Found::Ignored(Ignored::ResourceAlarm)),
@@ -32,82 +58,33 @@ pub(crate) fn decode<'a>(
         tag => tag,
     };
     if rest.take(b" [") {
-        return structured::decode(tag, rest, header_ns);
+        return structured::decode(tag, rest, header);
     }
     // An RFC 5424 header around running text has the nil value for its structured data.
     let _ = rest.take(b" -");
     rest.expect(b" ")?;
-    text::decode(tag, rest, header_ns)
+    text::decode(tag, rest, header)
 }
 
-/// One end of a session.
-type End = (IpAddr, u16);
-
-/// A session as the device sees it: both ends, before and after translation.
+/// What a message of a session says.
 #[derive(Debug)]
 struct Session<'a> {
-    action: Action,
-    protocol: u8,
-    source: End,
-    destination: End,
-    nat_source: End,
-    nat_destination: End,
+    ends: session::Session,
     username: Option<Text<'a>>,
     /// Seconds from begin to close.
     elapsed_s: Option<i64>,
 }
 
 impl<'a> Session<'a> {
-    fn found(self, header_ns: Option<i64>) -> Result<Found<'a>, DecodeError> {
-        // Destination NAT alone (port forwarding): the translated destination is the inside.
-        let (inside, outside, remote) = if self.nat_source != self.source {
-            (self.source, self.nat_source, self.nat_destination)
-        } else if self.nat_destination != self.destination {
-            (self.nat_destination, self.destination, self.source)
-        } else {
+    fn found(self, header: &Header) -> Result<Found<'a>, DecodeError> {
+        let Some(mut event) = self.ends.event() else {
             return Ok(Found::Ignored(Ignored::NotTranslated));
         };
-        let mut event = Event::new(Kind::Session, self.action, inside.0, Some(outside.0));
-        event.protocol = Some(self.protocol);
-        event.src_port = Some(inside.1);
-        event.x_port = Some(outside.1);
-        (event.dst_ip, event.dst_port) = (Some(remote.0), Some(remote.1));
         event.subscriber = self.username;
-        stamp(&mut event, header_ns);
-        if let (Some(end_ns), Some(elapsed_s @ 1..)) = (header_ns, self.elapsed_s) {
+        header.stamp(&mut event);
+        if let (Some(end_ns), Some(elapsed_s @ 1..)) = (header.time_ns, self.elapsed_s) {
             let begin_ns = seconds(elapsed_s).and_then(|elapsed_ns| end_ns.checked_sub(elapsed_ns));
             event.mapping_start_ns = Some(begin_ns.ok_or(DecodeError::BadTime)?);
-        }
-        Ok(Found::Event(event))
-    }
-}
-
-/// What a message of the port block allocation (PBA) says. Blocks hold for all protocols.
-#[derive(Debug)]
-struct Block {
-    action: Action,
-    inside: IpAddr,
-    outside: IpAddr,
-    ports: (u16, u16),
-    epoch_ns: Option<i64>,
-}
-
-impl Block {
-    fn found(self, header_ns: Option<i64>) -> Result<Found<'static>, DecodeError> {
-        let (start, end) = self.ports;
-        if end < start {
-            return Err(DecodeError::BadRange);
-        }
-        let mut event = Event::new(Kind::Block, self.action, self.inside, Some(self.outside));
-        (event.start_port, event.end_port) = (Some(start), Some(end));
-        stamp(&mut event, header_ns);
-        if self.action == Action::Updated {
-            // In an INTERIM the epoch is still that of the allocation.
-            event.mapping_start_ns = self.epoch_ns.filter(|_| self.epoch_ns != header_ns);
-        } else if self.epoch_ns.is_some() {
-            // The header is local time on some releases, hours off; the epoch is UTC.
-            event.time_ns = self.epoch_ns;
-            event.time_source = TimeSource::DeviceEvent;
         }
         Ok(Found::Event(event))
     }
@@ -129,29 +106,6 @@ const fn block_action(tag: Tag) -> Action {
         Tag::BlockRelease => Action::Deleted,
         _ => Action::Updated,
     }
-}
-
-/// Hexadecimal Unix seconds as ns.
-fn epoch_ns(text: &[u8]) -> Result<i64, DecodeError> {
-    let s = hexadecimal(text).and_then(|s| i64::try_from(s).ok());
-    s.and_then(|s| s.checked_mul(NS_PER_S))
-        .ok_or(DecodeError::BadTime)
-}
-
-/// A user name, perhaps with RFC 5424 escapes; `N/A` is none.
-fn username(raw: &[u8]) -> Result<Option<Text<'_>>, DecodeError> {
-    if matches!(raw, b"N/A" | b"") {
-        return Ok(None);
-    }
-    let text = str::from_utf8(raw).map_err(|_| DecodeError::NotUtf8)?;
-    if raw.contains(&0) {
-        return Err(DecodeError::Malformed);
-    }
-    Ok(Some(if raw.contains(&b'\\') {
-        Text::escaped(text)
-    } else {
-        Text::plain(text)
-    }))
 }
 
 /// Reads all of `text` as a port.

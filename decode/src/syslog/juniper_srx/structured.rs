@@ -1,36 +1,39 @@
 //! Structured data (RFC 5424 section 6.3), read by key: releases differ in order and number of the parameters.
 
-use std::net::IpAddr;
-
 use event::Action;
 use wide::u8x16;
 
-use super::quotes::Quotes;
-use super::{Block, Session, Tag, block_action, epoch_ns, session_action, username, whole_seconds};
-use crate::bytes::Cursor;
-use crate::syslog::Found;
-use crate::{DecodeError, address};
+use super::order::{self, OTHER, SLOTS, block, session as slot};
+use super::{Found, Session, Tag, block_action, session_action, whole_seconds};
+use crate::DecodeError;
+use crate::bytes::{Cursor, first_of};
+use crate::syslog::frame::Header;
+use crate::syslog::junos::{Block, epoch_ns};
+use crate::syslog::keys::{Key, Walk};
+use crate::syslog::{pairs, session};
+use crate::value::Value;
 
-/// Longest PARAM-NAME (RFC 5424 section 6.3.3) that is looked at in one go.
-const NAME_BYTES_MAX: usize = 32;
+/// The values of the parameters that an event needs, by their slots.
+type Fields<'a> = [Value<'a>; SLOTS];
 
 /// Decodes what follows the `[` of the first element.
-pub(super) fn decode(tag: Tag, rest: Cursor<'_>, header_ns: Option<i64>) -> Result<Found<'_>, DecodeError> {
+pub(super) fn decode<'a>(tag: Tag, rest: Cursor<'a>, header: &Header) -> Result<Found<'a>, DecodeError> {
+    let mut fields = Fields::default();
     if let Some(action) = session_action(tag) {
-        let mut fields = SessionFields::default();
-        read(rest.rest(), &mut fields)?;
-        return session(&fields, action, tag == Tag::SessionClose)?.found(header_ns);
+        let close = tag == Tag::SessionClose;
+        let order: &[Key] = if close { &order::CLOSE } else { &order::CREATE };
+        read(rest.rest(), order, &mut fields)?;
+        return session(&fields, action, close)?.found(header);
     }
-    let mut fields = BlockFields::default();
-    read(rest.rest(), &mut fields)?;
-    let epoch = fields.epoch_time_64;
+    read(rest.rest(), &order::BLOCK, &mut fields)?;
+    let epoch = fields[block::EPOCH_TIME_64];
     Block {
         action: block_action(tag),
-        inside: fields.internal_ip.required()?.address()?,
-        outside: fields.reflexive_ip.required()?.address()?,
+        inside: fields[block::INTERNAL_IP].required()?.address()?,
+        outside: fields[block::REFLEXIVE_IP].required()?.address()?,
         ports: (
-            fields.block_port_low.required()?.port()?,
-            fields.block_port_high.required()?.port()?,
+            fields[block::BLOCK_PORT_LOW].required()?.port()?,
+            fields[block::BLOCK_PORT_HIGH].required()?.port()?,
         ),
         epoch_ns: if epoch.is_absent() {
             None
@@ -38,30 +41,41 @@ pub(super) fn decode(tag: Tag, rest: Cursor<'_>, header_ns: Option<i64>) -> Resu
             Some(epoch_ns(epoch.text())?)
         },
     }
-    .found(header_ns)
+    .event(header)
+    .map(Found::Event)
 }
 
-fn session<'a>(fields: &SessionFields<'a>, action: Action, close: bool) -> Result<Session<'a>, DecodeError> {
-    let end = |ip: Value<'_>, port: Value<'_>| Ok((ip.required()?.address()?, port.required()?.port()?));
-    let destination = end(fields.destination_address, fields.destination_port)?;
-    let (nat_ip, nat_port) = (fields.nat_destination_address, fields.nat_destination_port);
+fn session<'a>(fields: &Fields<'a>, action: Action, close: bool) -> Result<Session<'a>, DecodeError> {
+    let end = |ip: usize, port: usize| {
+        Ok((
+            fields[ip].required()?.address()?,
+            fields[port].required()?.port()?,
+        ))
+    };
+    let destination = end(slot::DESTINATION_ADDRESS, slot::DESTINATION_PORT)?;
+    let absent = |slot: usize| fields[slot].is_absent() || fields[slot].text() == b"N/A";
     // Most destinations are not translated: comparing texts spares reading the same numbers again.
-    let same = nat_ip.text() == fields.destination_address.text()
-        && nat_port.text() == fields.destination_port.text();
-    let nat_destination = if same || nat_ip.is_absent() && nat_port.is_absent() {
+    let same = |one: usize, other: usize| fields[one].text() == fields[other].text();
+    let untranslated = same(slot::NAT_DESTINATION_ADDRESS, slot::DESTINATION_ADDRESS)
+        && same(slot::NAT_DESTINATION_PORT, slot::DESTINATION_PORT)
+        || absent(slot::NAT_DESTINATION_ADDRESS) && absent(slot::NAT_DESTINATION_PORT);
+    let nat_destination = if untranslated {
         destination
     } else {
-        end(nat_ip, nat_port)?
+        end(slot::NAT_DESTINATION_ADDRESS, slot::NAT_DESTINATION_PORT)?
     };
-    let elapsed = fields.elapsed_time.text();
-    Ok(Session {
+    let elapsed = fields[slot::ELAPSED_TIME].text();
+    let ends = session::Session {
         action,
-        protocol: fields.protocol_id.required()?.protocol()?,
-        source: end(fields.source_address, fields.source_port)?,
+        protocol: fields[slot::PROTOCOL_ID].required()?.protocol()?,
+        source: end(slot::SOURCE_ADDRESS, slot::SOURCE_PORT)?,
         destination,
-        nat_source: end(fields.nat_source_address, fields.nat_source_port)?,
+        nat_source: end(slot::NAT_SOURCE_ADDRESS, slot::NAT_SOURCE_PORT)?,
         nat_destination,
-        username: username(fields.username.text())?,
+    };
+    Ok(Session {
+        ends,
+        username: fields[slot::USERNAME].escaped_name()?,
         elapsed_s: if close && !matches!(elapsed, b"" | b"N/A") {
             Some(whole_seconds(elapsed)?)
         } else {
@@ -70,230 +84,97 @@ fn session<'a>(fields: &SessionFields<'a>, action: Action, close: bool) -> Resul
     })
 }
 
-/// The value of a parameter, without its quotes.
-///
-/// It knows what stands behind it, too, so that numbers and addresses can be read by whole words.
-#[derive(Clone, Copy, Default)]
-struct Value<'a> {
-    /// From the value's begin to the end of the message; empty if the parameter is absent.
-    tail: &'a [u8],
-    length: usize,
-}
-
-impl<'a> Value<'a> {
-    fn is_absent(self) -> bool {
-        self.tail.is_empty()
-    }
-
-    fn text(self) -> &'a [u8] {
-        self.tail.get(..self.length).unwrap_or_default()
-    }
-
-    fn required(self) -> Result<Self, DecodeError> {
-        if self.is_absent() {
-            Err(DecodeError::MissingField)
-        } else {
-            Ok(self)
-        }
-    }
-
-    #[inline]
-    fn address(self) -> Result<IpAddr, DecodeError> {
-        match address::ipv4(self.tail) {
-            Some((ip, length)) if length == self.length => address::specified(ip.into()),
-            _ => address::ipv6(self.text()),
-        }
-    }
-
-    #[inline]
-    fn port(self) -> Result<u16, DecodeError> {
-        let mut cursor = Cursor::new(self.tail);
-        let port = cursor.port();
-        port.ok()
-            .filter(|_| self.is_read(cursor))
-            .ok_or(DecodeError::BadPort)
-    }
-
-    #[inline]
-    fn protocol(self) -> Result<u8, DecodeError> {
-        let mut cursor = Cursor::new(self.tail);
-        let protocol = cursor.protocol();
-        protocol
-            .ok()
-            .filter(|_| self.is_read(cursor))
-            .ok_or(DecodeError::BadProtocol)
-    }
-
-    /// Whether the cursor went to the value's end and no further.
-    #[inline]
-    fn is_read(self, cursor: Cursor<'_>) -> bool {
-        self.tail.len() - cursor.rest().len() == self.length
-    }
-}
-
-/// The parameters that an event needs.
-trait Fields<'a> {
-    /// Where the value of `key` goes; `None` if it is of no use.
-    fn slot(&mut self, key: &[u8]) -> Option<&mut Value<'a>>;
-}
-
-#[derive(Default)]
-struct SessionFields<'a> {
-    source_address: Value<'a>,
-    source_port: Value<'a>,
-    destination_address: Value<'a>,
-    destination_port: Value<'a>,
-    nat_source_address: Value<'a>,
-    nat_source_port: Value<'a>,
-    nat_destination_address: Value<'a>,
-    nat_destination_port: Value<'a>,
-    protocol_id: Value<'a>,
-    username: Value<'a>,
-    elapsed_time: Value<'a>,
-}
-
-impl<'a> Fields<'a> for SessionFields<'a> {
-    #[inline]
-    fn slot(&mut self, key: &[u8]) -> Option<&mut Value<'a>> {
-        // By length first: most keys are none of these, and one comparison tells.
-        Some(match key.len() {
-            8 if key == b"username" => &mut self.username,
-            11 if key == b"source-port" => &mut self.source_port,
-            11 if key == b"protocol-id" => &mut self.protocol_id,
-            12 if key == b"elapsed-time" => &mut self.elapsed_time,
-            14 if key == b"source-address" => &mut self.source_address,
-            15 if key == b"nat-source-port" => &mut self.nat_source_port,
-            16 if key == b"destination-port" => &mut self.destination_port,
-            18 if key == b"nat-source-address" => &mut self.nat_source_address,
-            19 if key == b"destination-address" => &mut self.destination_address,
-            20 if key == b"nat-destination-port" => &mut self.nat_destination_port,
-            23 if key == b"nat-destination-address" => &mut self.nat_destination_address,
-            _ => return None,
-        })
-    }
-}
-
-#[derive(Default)]
-struct BlockFields<'a> {
-    internal_ip: Value<'a>,
-    reflexive_ip: Value<'a>,
-    block_port_low: Value<'a>,
-    block_port_high: Value<'a>,
-    epoch_time_64: Value<'a>,
-}
-
-impl<'a> Fields<'a> for BlockFields<'a> {
-    #[inline]
-    fn slot(&mut self, key: &[u8]) -> Option<&mut Value<'a>> {
-        Some(match key {
-            b"internal-ip" => &mut self.internal_ip,
-            b"reflexive-ip" => &mut self.reflexive_ip,
-            b"block-port-low" => &mut self.block_port_low,
-            b"block-port-high" => &mut self.block_port_high,
-            b"epoch-time-64" => &mut self.epoch_time_64,
-            _ => return None,
-        })
-    }
-}
-
 /// Reads elements up to their end: `[id key="value" …]`, where the id may be absent (printed examples) and further
 /// elements may follow (relays add theirs). A parameter that is needed and comes twice is an error.
 #[inline]
-fn read<'a>(text: &'a [u8], fields: &mut impl Fields<'a>) -> Result<(), DecodeError> {
-    let mut quotes = Quotes::new();
-    let mut places = quotes.of(text).ok_or(DecodeError::Malformed)?;
-    // Where the next key begins.
-    let mut at = element(text, 0)?;
+fn read<'a>(text: &'a [u8], order: &[Key], fields: &mut Fields<'a>) -> Result<(), DecodeError> {
+    let mut walk = Walk::new(order);
+    let mut rest = element(text)?;
     loop {
-        let [open, close, rest @ ..] = places else {
-            return Err(DecodeError::Truncated);
+        // The key that is due and a short value, with one check of the bounds for both.
+        while let Some(window) = rest.first_chunk()
+            && let Some(key) = walk.due(window)
+            && let Some(end) = short(window, key.length())
+        {
+            walk.pass();
+            keep(fields, key.slot(), rest, key.length(), end)?;
+            rest = rest.get(key.length() + end + 2..).unwrap_or_default();
+        }
+        let (length, slot) = match walk.take(rest) {
+            Some(key) => (key.length(), key.slot()),
+            None => (unknown(rest)?, OTHER),
         };
-        places = rest;
-        let (open, mut close) = (usize::from(*open), usize::from(*close));
-        let Some([key @ .., b'=']) = text.get(at..open) else {
-            return Err(DecodeError::Malformed);
+        let value = rest.get(length..).unwrap_or_default();
+        let end = pairs::closing(value).ok_or(DecodeError::Truncated)?;
+        keep(fields, slot, rest, length, end)?;
+        rest = match &value[end + 1..] {
+            [b' ', behind @ ..] => behind,
+            [b']', b'[', behind @ ..] => element(behind)?,
+            [b']', behind @ ..] => return self::end(behind),
+            [_, ..] => return Err(DecodeError::Malformed),
+            [] => return Err(DecodeError::Truncated),
         };
-        let tail = text.get(open + 1..).unwrap_or_default();
-        while is_escaped(tail, close - open - 1) {
-            let [next, rest @ ..] = places else {
-                return Err(DecodeError::Truncated);
-            };
-            places = rest;
-            close = usize::from(*next);
-        }
-        if let Some(slot) = fields.slot(key) {
-            if !slot.is_absent() {
-                return Err(DecodeError::Malformed);
-            }
-            *slot = Value {
-                tail,
-                length: close - open - 1,
-            };
-        } else if !is_name(&text[at..], key.len()) {
-            return Err(DecodeError::Malformed);
-        }
-        at = close + 2;
-        match text.get(close + 1) {
-            Some(b' ') => {}
-            Some(b']') => match text.get(at) {
-                Some(b'[') => at = element(text, at + 1)?,
-                _ => return end(Cursor::new(text.get(at..).unwrap_or_default())),
-            },
-            Some(_) => return Err(DecodeError::Malformed),
-            None => return Err(DecodeError::Truncated),
-        }
     }
 }
 
-/// Goes past the id of an element that begins at `at`, if it has one: where the first key is.
-fn element(text: &[u8], at: usize) -> Result<usize, DecodeError> {
-    let rest = text.get(at..).unwrap_or_default();
-    match rest
-        .iter()
-        .position(|byte| matches!(byte, b'=' | b' ' | b']' | b'"'))
-    {
-        Some(length) if rest[length] == b' ' => Ok(at + length + 1),
-        Some(length) if rest[length] == b'=' => Ok(at),
+/// Puts the value that begins behind `length` octets of `text` into its slot, if it has one.
+#[inline]
+fn keep<'a>(
+    fields: &mut Fields<'a>,
+    slot: usize,
+    text: &'a [u8],
+    length: usize,
+    end: usize,
+) -> Result<(), DecodeError> {
+    match fields.get_mut(slot) {
+        Some(field) => pairs::put(field, Value::new(text.get(length..).unwrap_or_default(), end)),
+        None => Ok(()),
+    }
+}
+
+/// Where a value of up to 15 octets ends that begins at `start` and has another parameter behind it, as nearly all do;
+/// `None` for others, and where the quote may be escaped.
+#[inline]
+fn short(window: &[u8; 64], start: usize) -> Option<usize> {
+    let first: &[u8; 16] = window.get(start..)?.first_chunk()?;
+    let quotes = u8x16::new(*first).simd_eq(u8x16::splat(b'"')).to_bitmask() & 0xffff;
+    let end = quotes.trailing_zeros() as usize;
+    // Before the value there is the quote that opens it, which is no backslash.
+    let around = window.get(start + end - 1..)?.first_chunk::<3>()?;
+    (quotes != 0 && around[0] != b'\\' && around[2] == b' ').then_some(end)
+}
+
+/// The length of a key that is not known, with `="`.
+#[cold]
+fn unknown(text: &[u8]) -> Result<usize, DecodeError> {
+    let quote = first_of(text, *b"\"");
+    if quote == text.len() {
+        return Err(DecodeError::Truncated);
+    }
+    // A PARAM-NAME (section 6.3.3) has no blank, behind which another key might hide.
+    let [name @ .., b'='] = &text[..quote] else {
+        return Err(DecodeError::Malformed);
+    };
+    if name.is_empty() || !name.iter().all(|&octet| octet > b' ') {
+        return Err(DecodeError::Malformed);
+    }
+    Ok(quote + 1)
+}
+
+/// Goes past the id of an element, if it has one: what is left from the first key on.
+fn element(text: &[u8]) -> Result<&[u8], DecodeError> {
+    let end = first_of(text, *b"= ]\"");
+    match text.get(end) {
+        Some(b' ') => Ok(&text[end + 1..]),
+        Some(b'=') => Ok(text),
         Some(_) => Err(DecodeError::Malformed),
         None => Err(DecodeError::Truncated),
     }
 }
 
-/// Whether the quote behind the first `length` octets of a value stands behind an odd number of backslashes.
-#[inline]
-fn is_escaped(value: &[u8], length: usize) -> bool {
-    value.get(length.wrapping_sub(1)) == Some(&b'\\') && backslashes(&value[..length]) % 2 == 1
-}
-
-/// How many backslashes `value` ends with.
-#[cold]
-fn backslashes(value: &[u8]) -> usize {
-    value.iter().rev().take_while(|&&byte| byte == b'\\').count()
-}
-
-/// Whether the first `length` octets of `text` can be a PARAM-NAME (RFC 5424: up to 32 octets): without a blank, behind
-/// which another key might hide.
-#[inline]
-fn is_name(text: &[u8], length: usize) -> bool {
-    let Some(chunk) = text
-        .first_chunk::<NAME_BYTES_MAX>()
-        .filter(|_| length <= NAME_BYTES_MAX)
-    else {
-        return text.iter().take(length).all(|&octet| octet > b' ') && length != 0;
-    };
-    // All at once: octet by octet this took a third of the whole decoding.
-    let (parts, _) = chunk.as_chunks::<16>();
-    let blanks = |part: &[u8; 16]| {
-        let octets = u8x16::new(*part);
-        octets.min(u8x16::splat(b' ')).simd_eq(octets).to_bitmask()
-    };
-    let first_blank = (blanks(&parts[0]) | blanks(&parts[1]) << 16).trailing_zeros() as usize;
-    first_blank >= length && length != 0
-}
-
 /// What may follow the last element: nothing, or the same in running text, which Junos adds unless it is told to be
 /// brief.
-fn end(rest: Cursor<'_>) -> Result<(), DecodeError> {
+fn end(rest: &[u8]) -> Result<(), DecodeError> {
     let known: [&[u8]; 5] = [
         b" session created ",
         b" session closed ",
@@ -301,7 +182,7 @@ fn end(rest: Cursor<'_>) -> Result<(), DecodeError> {
         b" Prefix ",
         b" prefix ",
     ];
-    if rest.is_empty() || known.iter().any(|begin| rest.rest().starts_with(begin)) {
+    if rest.is_empty() || known.iter().any(|begin| rest.starts_with(begin)) {
         Ok(())
     } else {
         Err(DecodeError::Malformed)

@@ -1,10 +1,12 @@
 //! The messages of Junos security services.
 
 use crate::DecodeError;
+use crate::bytes::Cursor;
+use crate::syslog::mark;
 
 /// What a message is about.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Tag {
+pub(super) enum Tag {
     SessionCreate,
     SessionClose,
     BlockAlloc,
@@ -26,7 +28,12 @@ const EVENTS: [(&[u8], Tag); 5] = [
 
 impl Tag {
     /// Classifies a tag. A relative of an event's tag that is not known is an error: it may be a mapping.
-    pub(crate) fn of(name: &[u8]) -> Result<Self, DecodeError> {
+    pub(super) fn of(name: &[u8]) -> Result<Self, DecodeError> {
+        match name {
+            b"RT_FLOW_SESSION_CREATE" => return Ok(Self::SessionCreate),
+            b"RT_FLOW_SESSION_CLOSE" => return Ok(Self::SessionClose),
+            _ => {}
+        }
         for (event, tag) in EVENTS {
             if let Some(suffix) = name.strip_prefix(event) {
                 // Logical system, MX-SPC3.
@@ -48,23 +55,54 @@ impl Tag {
     }
 }
 
-/// A word without the colon that ends it in running text.
-pub(crate) fn name(word: &[u8]) -> &[u8] {
-    word.strip_suffix(b":").unwrap_or(word)
+/// Whether a text has a program or a tag of these messages.
+pub(super) fn is_in(text: &[u8]) -> bool {
+    mark::words(text).any(|rest| is_program(rest) || is_junos(rest))
 }
 
-/// Whether a word is the program (APP-NAME, TAG) whose messages these are.
-pub(crate) fn is_program(word: &[u8]) -> bool {
-    // RFC 3164 may give the program a process id.
-    let word = word.split(|&byte| byte == b'[').next().unwrap_or(word);
-    matches!(
-        word,
-        b"RT_FLOW" | b"RT_NAT" | b"RT_IDP" | b"RT_IDS" | b"RT_UTM" | b"RT_AAMW" | b"RT_SECINTEL" | b"RT_LOG"
-    )
+/// The first tag of a text, without its colon, and what stands behind it.
+#[inline]
+pub(super) fn find(text: &[u8]) -> Option<(&[u8], Cursor<'_>)> {
+    let rest = if is_program(text) {
+        text
+    } else {
+        mark::words(text).find(|rest| is_program(rest) || is_junos(rest))?
+    };
+    let mut cursor = Cursor::new(rest);
+    let mut word = cursor.token();
+    if is_program(rest) {
+        // The next word, after a PROCID, is the message's tag.
+        word = loop {
+            match cursor.next_token() {
+                Some([b'-' | b'0'..=b'9', ..]) => {}
+                Some(word) => break word,
+                // Cut off behind the program.
+                None => return Some((b"", cursor)),
+            }
+        };
+    }
+    Some((word.strip_suffix(b":").unwrap_or(word), cursor))
 }
 
-/// Whether a word is a tag, even without a program before it.
-pub(crate) fn is_junos(word: &[u8]) -> bool {
+/// Whether a text begins with the program (APP-NAME, TAG) whose messages these are; RFC 3164 may give it a process id.
+fn is_program(text: &[u8]) -> bool {
+    let [b'R', b'T', b'_', name @ ..] = text else {
+        return false;
+    };
+    let length = match name {
+        [b'F', b'L', b'O', b'W', ..] | [b'A', b'A', b'M', b'W', ..] => 4,
+        [b'N', b'A', b'T', ..]
+        | [b'I', b'D', b'P' | b'S', ..]
+        | [b'U', b'T', b'M', ..]
+        | [b'L', b'O', b'G', ..] => 3,
+        _ if name.starts_with(b"SECINTEL") => 8,
+        _ => return false,
+    };
+    matches!(name.get(length), None | Some(b' ' | b':' | b'['))
+}
+
+/// Whether a text begins with a tag, which may stand without a program before it.
+fn is_junos(text: &[u8]) -> bool {
     const BEGINS: [&[u8]; 6] = [
         b"RT_FLOW_",
         b"RT_SRC_NAT_",
@@ -73,5 +111,5 @@ pub(crate) fn is_junos(word: &[u8]) -> bool {
         b"AAMW_",
         b"SECINTEL_",
     ];
-    BEGINS.iter().any(|begin| word.starts_with(begin))
+    BEGINS.iter().any(|begin| text.starts_with(begin))
 }

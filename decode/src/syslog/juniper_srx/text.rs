@@ -10,19 +10,21 @@
 
 use event::Text;
 
-use super::{Block, End, Session, Tag, block_action, epoch_ns, session_action, username, whole_port};
+use super::{Found, Session, Tag, block_action, session_action, whole_port};
 use super::{whole_protocol, whole_seconds};
 use crate::bytes::Cursor;
-use crate::syslog::Found;
+use crate::endpoint::End;
+use crate::search::find;
+use crate::syslog::frame::Header;
+use crate::syslog::junos::{Block, take_epoch_ns};
+use crate::syslog::session;
+use crate::value::Value;
 use crate::{DecodeError, address};
 
-/// Hexadecimal digits of a time after 1978: fewer are what is left of one.
-const EPOCH_DIGITS_MIN: usize = 8;
-
-pub(super) fn decode(tag: Tag, text: Cursor<'_>, header_ns: Option<i64>) -> Result<Found<'_>, DecodeError> {
+pub(super) fn decode<'a>(tag: Tag, text: Cursor<'a>, header: &Header) -> Result<Found<'a>, DecodeError> {
     match session_action(tag) {
-        Some(_) => session(tag, text)?.found(header_ns),
-        None => block(tag, text)?.found(header_ns),
+        Some(_) => session(tag, text)?.found(header),
+        None => block(tag, text)?.event(header).map(Found::Event),
     }
 }
 
@@ -63,13 +65,16 @@ fn session(tag: Tag, mut text: Cursor<'_>) -> Result<Session<'_>, DecodeError> {
     let counted = [behind[4], behind[5]]
         .iter()
         .all(|counter| counter.ends_with(b")"));
-    Ok(Session {
+    let ends = session::Session {
         action: session_action(tag).ok_or(DecodeError::UnknownFormat)?,
         protocol,
         source,
         destination,
         nat_source,
         nat_destination,
+    };
+    Ok(Session {
+        ends,
         username: user_of(user)?,
         elapsed_s: elapsed
             .filter(|_| counted)
@@ -81,8 +86,12 @@ fn session(tag: Tag, mut text: Cursor<'_>) -> Result<Session<'_>, DecodeError> {
 fn arrow(text: &mut Cursor<'_>, others: usize) -> Result<(End, End), DecodeError> {
     let mut before = 0;
     loop {
+        while text.take(b" ") {}
+        if let Some(ends) = ipv4_arrow(text) {
+            return Ok(ends);
+        }
         let token = text.next_token().ok_or(DecodeError::Truncated)?;
-        if let Some(at) = token.windows(2).position(|pair| pair == b"->") {
+        if let Some(at) = find(token, b"->") {
             if text.is_empty() {
                 return Err(DecodeError::Truncated);
             }
@@ -95,6 +104,20 @@ fn arrow(text: &mut Cursor<'_>, others: usize) -> Result<(End, End), DecodeError
     }
 }
 
+/// Takes a good `A/P->B/Q` of IPv4 addresses, which nearly all are; `None` if it is none.
+#[inline]
+fn ipv4_arrow(text: &mut Cursor<'_>) -> Option<(End, End)> {
+    let (from, from_port, length) = address::ipv4_port(text.rest(), *b"//")?;
+    let rest = text.rest().get(length..)?.strip_prefix(b"->")?;
+    let (to, to_port, length) = address::ipv4_port(rest, *b"//")?;
+    let behind = rest.get(length..)?;
+    if behind.first() != Some(&b' ') || from.is_unspecified() || to.is_unspecified() {
+        return None;
+    }
+    *text = Cursor::new(behind);
+    Some(((from.into(), from_port), (to.into(), to_port)))
+}
+
 /// `ADDRESS/PORT`.
 fn end(text: &[u8]) -> Result<End, DecodeError> {
     let slash = text
@@ -104,18 +127,13 @@ fn end(text: &[u8]) -> Result<End, DecodeError> {
     Ok((address::whole(&text[..slash])?, whole_port(&text[slash + 1..])?))
 }
 
-/// The user of `USER(ROLES)`.
+/// The user of `USER(ROLES)`. Running text has no escapes: a backslash is part of the name, as in `DOMAIN\user`.
 fn user_of(word: &[u8]) -> Result<Option<Text<'_>>, DecodeError> {
     let open = word
         .iter()
         .position(|&byte| byte == b'(')
         .filter(|_| word.ends_with(b")"));
-    // Running text has no escapes: a backslash is part of the name, as in `DOMAIN\user`.
-    let user = username(&word[..open.unwrap_or(0)])?;
-    Ok(user
-        .and(open)
-        .and_then(|open| str::from_utf8(&word[..open]).ok())
-        .map(Text::plain))
+    Value::new(word, open.unwrap_or(0)).name()
 }
 
 fn block(tag: Tag, mut text: Cursor<'_>) -> Result<Block, DecodeError> {
@@ -139,11 +157,7 @@ fn block(tag: Tag, mut text: Cursor<'_>) -> Result<Block, DecodeError> {
     }
     let mut epoch = None;
     if text.take(b" epoch 0x") {
-        let digits = text.token();
-        if digits.len() < EPOCH_DIGITS_MIN {
-            return Err(DecodeError::Truncated);
-        }
-        epoch = Some(epoch_ns(digits)?);
+        epoch = Some(take_epoch_ns(&mut text)?);
     }
     if !text.is_empty() {
         let cut = [&b" lsys_id: "[..], b" epoch 0x"]

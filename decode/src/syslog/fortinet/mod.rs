@@ -1,0 +1,275 @@
+//! Fortinet FortiGate.
+//!
+//! Pairs `key=value`, bare or quoted, parted by blanks or, in the CSV format, by commas, in any order:
+//!
+//! - `type=sess act=start …`: sessions of the NP7 hardware log;
+//! - `type=event logid=…22015 …`: port block allocation (PBA), created 22015, closed 22016, interim 22024;
+//! - `type=traffic logid=0000000013 …`: sessions of the traffic log, written at their end.
+//!
+//! `vd` (VDOM) is the VRF. `eventtime` is in s or ns, by its number of digits; where it is absent, `date` and `time` are
+//! a time only if `tz` says in which zone. An unspecified address or port 0 stands for "not translated".
+
+use event::{Action, Event, Kind, TimeSource};
+
+use super::frame::Header;
+use super::pairs;
+use super::session::Session;
+use crate::bytes::first_of;
+use crate::endpoint::End;
+use crate::search::find;
+use crate::time::{self, seconds};
+use crate::value::Value;
+use crate::{DecodeError, Ignored, Outcome};
+
+mod order;
+use order::{ORDER, OTHER, SLOTS, slot};
+
+const NS_PER_MS: i64 = 1_000_000;
+
+/// Bit of `pid`: the policy denies.
+const PID_DENIES: i64 = 1 << 30;
+
+pub(super) fn claims(text: &[u8]) -> bool {
+    body(text).is_some()
+}
+
+/// Decodes the pairs of the text.
+pub(super) fn decode(
+    text: &[u8],
+    header: &Header,
+    sink: &mut impl FnMut(&Event<'_>),
+) -> Result<Outcome, DecodeError> {
+    let body = pairs::begin(text, |_| false).ok_or(DecodeError::UnknownFormat)?;
+    let mut fields = [Value::default(); SLOTS];
+    read(body, separator(body), &mut fields)?;
+    let found = match fields[slot::KIND].text() {
+        b"sess" => hardware(&fields, header)?,
+        _ if fields[slot::LOGID].is_absent() => return Err(DecodeError::UnknownFormat),
+        b"event" => port_block(&fields, header)?,
+        b"traffic" => traffic(&fields, header)?,
+        _ => Err(Ignored::NotAMapping),
+    };
+    Ok(match found {
+        Ok(event) => {
+            sink(&event);
+            Outcome::Events(1)
+        }
+        Err(why) => Outcome::Ignored(why),
+    })
+}
+
+/// The pairs of a text that has the marks: `logid=`, or `type=sess`.
+#[inline]
+fn body(text: &[u8]) -> Option<&[u8]> {
+    let body = pairs::begin(text, |_| false)?;
+    let is_key = |at: usize| at == 0 || matches!(body[at - 1], b' ' | b',');
+    let known = find(body, b"logid=").is_some_and(is_key)
+        || find(body, b"type=sess").is_some_and(is_key)
+        || find(body, b"type=\"sess\"").is_some_and(is_key);
+    known.then_some(body)
+}
+
+/// What parts the pairs beside blanks: a comma if one stands behind the first value.
+fn separator(body: &[u8]) -> u8 {
+    let value = first_of(body, *b"=") + 1;
+    let end = match body.get(value..) {
+        Some([b'"', quoted @ ..]) => pairs::closing(quoted).map(|end| value + end + 2),
+        Some(bare) => Some(value + first_of(bare, *b" ,")),
+        None => None,
+    };
+    match end.and_then(|end| body.get(end)) {
+        Some(b',') => b',',
+        _ => b' ',
+    }
+}
+
+/// The values that events need, by their slots.
+type Fields<'a> = [Value<'a>; SLOTS];
+
+/// Reads the pairs. A key that is needed and comes twice is an error.
+fn read<'a>(body: &'a [u8], separator: u8, fields: &mut Fields<'a>) -> Result<(), DecodeError> {
+    pairs::read_known(body, separator, &ORDER, OTHER, |slot, value| {
+        match fields.get_mut(slot) {
+            Some(field) => pairs::put(field, value),
+            None => Ok(()),
+        }
+    })
+}
+
+/// An event, or why a record that is whole holds none.
+type Found<'a> = Result<Event<'a>, Ignored>;
+
+/// A session of the NP7 hardware log.
+fn hardware<'a>(fields: &Fields<'a>, header: &Header) -> Result<Found<'a>, DecodeError> {
+    let action = match fields[slot::ACT].required()?.text() {
+        b"start" => Action::Created,
+        b"end" => Action::Deleted,
+        _ => return Err(DecodeError::UnknownFormat),
+    };
+    if !fields[slot::PID].is_absent() && fields[slot::PID].count()? & PID_DENIES != 0 {
+        return Ok(Err(Ignored::NotAMapping));
+    }
+    let source = end(fields[slot::SIP], fields[slot::SPORT])?;
+    let destination = end(fields[slot::DIP], fields[slot::DPORT])?;
+    let session = Session {
+        action,
+        protocol: fields[slot::PROTO].required()?.protocol()?,
+        source,
+        destination,
+        nat_source: end_or_none(fields[slot::NSIP], fields[slot::NSPORT])?.unwrap_or(source),
+        nat_destination: remote_or_none(fields[slot::NDIP], fields[slot::NDPORT])?.unwrap_or(destination),
+    };
+    let Some(event) = session.event() else {
+        return Ok(Err(Ignored::NotTranslated));
+    };
+    let duration_ns = if fields[slot::DUR].is_absent() {
+        None
+    } else {
+        fields[slot::DUR].count()?.checked_mul(NS_PER_MS)
+    };
+    finish(event, fields, header, duration_ns).map(Ok)
+}
+
+/// A port block event.
+fn port_block<'a>(fields: &Fields<'a>, header: &Header) -> Result<Found<'a>, DecodeError> {
+    let action = match (
+        message_id(fields[slot::LOGID].text()),
+        fields[slot::ACTION].text(),
+    ) {
+        (b"22015", b"pba-close" | b"pba-interim") | (b"22016", b"pba-create" | b"pba-interim") => {
+            return Err(DecodeError::Malformed);
+        }
+        (b"22015", _) | (b"", b"pba-create") => Action::Created,
+        (b"22016", _) | (b"", b"pba-close") => Action::Deleted,
+        (b"22024", _) | (b"", b"pba-interim") => Action::Updated,
+        (b"22013" | b"22014", _) => return Ok(Err(Ignored::ResourceAlarm)),
+        _ => return Ok(Err(Ignored::NotAMapping)),
+    };
+    let inside = fields[slot::SADDR].required()?.address()?;
+    let outside = fields[slot::NAT].required()?.address()?;
+    let ports = (
+        fields[slot::PORTBEGIN].required()?.port()?,
+        fields[slot::PORTEND].required()?.port()?,
+    );
+    if ports.1 < ports.0 {
+        return Err(DecodeError::BadRange);
+    }
+    let mut event = Event::new(Kind::Block, action, inside, Some(outside));
+    (event.start_port, event.end_port) = (Some(ports.0), Some(ports.1));
+    // The unit of its duration is not documented.
+    finish(event, fields, header, None).map(Ok)
+}
+
+/// A session of the traffic log.
+fn traffic<'a>(fields: &Fields<'a>, header: &Header) -> Result<Found<'a>, DecodeError> {
+    let how = fields[slot::TRANDISP].text();
+    let has = |word: &[u8]| how.windows(word.len()).any(|part| part == word);
+    let nat_source = if has(b"snat") {
+        end_or_none(fields[slot::TRANSIP], fields[slot::TRANSPORT])?
+    } else {
+        None
+    };
+    let nat_destination = if has(b"dnat") {
+        end_or_none(fields[slot::TRANIP], fields[slot::TRANPORT])?
+    } else {
+        None
+    };
+    if nat_source.is_none() && nat_destination.is_none() {
+        return Ok(Err(Ignored::NotTranslated));
+    }
+    let action = match (
+        message_id(fields[slot::LOGID].text()),
+        fields[slot::ACTION].text(),
+    ) {
+        (_, b"deny" | b"blocked") => return Ok(Err(Ignored::NotAMapping)),
+        (b"00013", b"start") => Action::Created,
+        (b"00013", _) => Action::Deleted,
+        // Statistics of a session that goes on.
+        (b"00020", _) => Action::Updated,
+        _ => return Ok(Err(Ignored::NotAMapping)),
+    };
+    let source = end(fields[slot::SRCIP], fields[slot::SRCPORT])?;
+    let destination = end(fields[slot::DSTIP], fields[slot::DSTPORT])?;
+    let session = Session {
+        action,
+        protocol: fields[slot::PROTO].required()?.protocol()?,
+        source,
+        destination,
+        nat_source: nat_source.unwrap_or(source),
+        nat_destination: nat_destination.unwrap_or(destination),
+    };
+    let Some(event) = session.event() else {
+        return Ok(Err(Ignored::NotTranslated));
+    };
+    let duration_ns = if fields[slot::DURATION].is_absent() || action == Action::Created {
+        None
+    } else {
+        seconds(fields[slot::DURATION].count()?)
+    };
+    finish(event, fields, header, duration_ns).map(Ok)
+}
+
+/// The last five digits of a log's number.
+fn message_id(logid: &[u8]) -> &[u8] {
+    logid.get(logid.len().saturating_sub(5)..).unwrap_or_default()
+}
+
+fn end(ip: Value<'_>, port: Value<'_>) -> Result<End, DecodeError> {
+    Ok((ip.required()?.address()?, port.required()?.port()?))
+}
+
+/// A translated end; `None` where address or port say that it is not.
+fn end_or_none(ip: Value<'_>, port: Value<'_>) -> Result<Option<End>, DecodeError> {
+    Ok(remote_or_none(ip, port)?.filter(|&(_, port)| port != 0))
+}
+
+/// The same for a remote end, where ICMP has port 0.
+fn remote_or_none(ip: Value<'_>, port: Value<'_>) -> Result<Option<End>, DecodeError> {
+    let (ip, port) = (ip.required()?.address_or_none()?, port.required()?.port()?);
+    Ok(ip.map(|ip| (ip, port)))
+}
+
+/// Gives an event what all of them have.
+fn finish<'a>(
+    mut event: Event<'a>,
+    fields: &Fields<'a>,
+    header: &Header,
+    duration_ns: Option<i64>,
+) -> Result<Event<'a>, DecodeError> {
+    event.vrf = fields[slot::VD].name()?;
+    event.subscriber = fields[slot::USER].escaped_name()?;
+    header.stamp(&mut event);
+    if let Some(time_ns) = event_time(fields)? {
+        event.time_ns = Some(time_ns);
+        event.time_source = TimeSource::DeviceEvent;
+    }
+    if let (Some(end_ns), Some(duration_ns @ 1..)) = (event.time_ns, duration_ns) {
+        event.mapping_start_ns = Some(end_ns.checked_sub(duration_ns).ok_or(DecodeError::BadTime)?);
+    }
+    Ok(event)
+}
+
+/// The time of a record, if it is absolute.
+fn event_time(fields: &Fields<'_>) -> Result<Option<i64>, DecodeError> {
+    if !fields[slot::EVENTTIME].is_absent() {
+        let count = fields[slot::EVENTTIME].count()?;
+        return match fields[slot::EVENTTIME].text().len() {
+            ..=11 => seconds(count).map(Some).ok_or(DecodeError::BadTime),
+            18.. => Ok(Some(count)),
+            _ => Err(DecodeError::BadTime),
+        };
+    }
+    // `2026-02-03`, `10:11:12`, `+0000`.
+    let (Some(date), Some(clock), Some([sign, h1, h0, m1, m0])) = (
+        fields[slot::DATE].text().as_array::<10>(),
+        fields[slot::TIME].text().as_array::<8>(),
+        fields[slot::TZ].text().as_array::<5>(),
+    ) else {
+        return Ok(None);
+    };
+    let mut text = *b"0000-00-00T00:00:00+00:00";
+    text[..10].copy_from_slice(date);
+    text[11..19].copy_from_slice(clock);
+    text[19..].copy_from_slice(&[*sign, *h1, *h0, b':', *m1, *m0]);
+    Ok(time::rfc5424(&text))
+}
