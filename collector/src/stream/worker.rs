@@ -247,6 +247,8 @@ impl StreamWorker {
         if rest {
             connection.give_rest(&mut self.intake);
         }
+        // RFC 5425 section 4.4: with a close_notify, whoever ends it.
+        connection.say_goodbye();
         self.intake.streams().ended(ending).add(1);
         let peer = connection.peer();
         match ending {
