@@ -179,7 +179,9 @@ impl Framer {
     }
 
     fn buffer(&mut self) -> Option<Buffer> {
-        if self.has_spare() { self.spare.pop() } else { None }
+        // Those that came back first: a buffer that was never used costs no memory yet.
+        self.exchange.take_back(&mut self.spare);
+        self.spare.pop()
     }
 
     fn close(&mut self, place: usize, closed_by: ClosedBy) {

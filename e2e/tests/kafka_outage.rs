@@ -134,20 +134,21 @@ fn fill_the_disk(when_full: &str) {
         .wait_until_taken(&mut consumer, load.sent() as i64)
         .expect("with Kafka there, everything is taken");
 
+    // Until much was dropped, whatever the buffers hold before; and on, while what was kept goes to Kafka.
     broker.freeze().expect("SIGSTOP");
-    // Until much was dropped, whatever the buffers hold before.
     load.during(&stage, || {
         wait_until(PATIENCE, "datagrams to be dropped", || {
             dropped(&stage).values().sum::<u64>() > 20_000
         })
         .expect("a full disk drops");
+        broker.thaw().expect("SIGCONT");
+        sleep(Duration::from_secs(2));
     })
     .expect("sent");
     wait_until(PATIENCE, "the collector to receive all", || {
         received(&stage) == load.sent()
     })
     .expect("all is received");
-    broker.thaw().expect("SIGCONT");
 
     let stored = || stage.taken("datagrams") as u64;
     wait_until(PATIENCE, "what was kept to be taken", || {

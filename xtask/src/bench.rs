@@ -40,6 +40,14 @@ const BENCHES: &[Bench] = &[
         services: true,
     },
     Bench {
+        name: "bus",
+        about: "the frame log beside raw files and beside Kafka",
+        program: "bus_bench",
+        arguments: &[],
+        only_named: false,
+        services: true,
+    },
+    Bench {
         name: "copy",
         about: "one connection's COPY, on both storages",
         program: "copy_bench",

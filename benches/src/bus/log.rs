@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
@@ -33,6 +34,41 @@ pub fn round(directory: &Path, load: &Load, sync: Sync) -> Result<Round> {
     let read = Cost::of(|| read(&bus, load), || Ok(own_cpu()))?;
     remove(&directory)?;
     Ok(Round { write, read })
+}
+
+/// Writes the load while a consumer far behind reads what was written before, on another core, over and over.
+pub fn write_beside_reader(directory: &Path, load: &Load) -> Result<Cost> {
+    let directory = directory.join("log");
+    let bus = Bus {
+        kind: Some(BusKind::Log),
+        partitions: PARTITIONS,
+        log: Log {
+            directory: directory.clone(),
+            ..Log::default()
+        },
+        ..Bus::default()
+    };
+    write(&bus, load)?;
+    super::settle();
+    let done = AtomicBool::new(false);
+    let cost = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| -> Result<()> {
+            // Where there is one core only, it is shared.
+            let _ = daemon::cpu::pin(1);
+            while !done.load(Ordering::Acquire) {
+                read(&bus, load)?;
+            }
+            Ok(())
+        });
+        let cost = Cost::of(|| write(&bus, load), || Ok(own_cpu()));
+        done.store(true, Ordering::Release);
+        match reader.join() {
+            Ok(read) => read.and(cost),
+            Err(_) => bail!("the reader panicked"),
+        }
+    })?;
+    remove(&directory)?;
+    Ok(cost)
 }
 
 fn write(bus: &Bus, load: &Load) -> Result<()> {
@@ -71,7 +107,7 @@ pub fn receive(receiver: &mut dyn FrameReceiver, load: &Load) -> Result<()> {
             bail!("frames were lost");
         }
     }
-    if counter.bytes != load.bytes {
+    if counter.bytes < load.bytes {
         bail!("{} octets were read, {} were written", counter.bytes, load.bytes);
     }
     Ok(())

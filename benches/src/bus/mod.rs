@@ -116,6 +116,7 @@ pub fn measure() -> Result<Vec<Measure>> {
     let mut measures = Vec::new();
     for sync in [Sync::Interval, Sync::None, Sync::Always] {
         let (mut logs, mut raws, mut kafkas) = (Vec::new(), Vec::new(), Vec::new());
+        let mut besides = Vec::new();
         for _ in 0..ROUNDS {
             settle();
             let log = log::round(directory.path(), &load, sync)?;
@@ -144,9 +145,27 @@ pub fn measure() -> Result<Vec<Measure>> {
                     per_gb(&load, log.read),
                 );
                 kafkas.push(kafka);
+                settle();
+                let beside = log::write_beside_reader(directory.path(), &load)?;
+                eprintln!("  log beside a reader: {:.0} MB/s written", rate(&load, beside));
+                besides.push(beside);
             }
         }
         measures.extend(compare(&load, sync, &logs, &raws, &kafkas));
+        if !besides.is_empty() {
+            let rates = |costs: &mut dyn Iterator<Item = Cost>| {
+                costs.map(|cost| rate(&load, cost)).collect::<Vec<_>>()
+            };
+            let besides = rates(&mut besides.into_iter());
+            let (value, alone) = paired(&besides, &rates(&mut logs.iter().map(|round| round.write)));
+            measures.push(Measure {
+                bench: "bus",
+                measure: "log_write_beside_reader_mb_per_s",
+                value,
+                unit: "MB/s",
+                against: Some(("log_write", alone)),
+            });
+        }
     }
     Ok(measures)
 }

@@ -202,12 +202,7 @@ impl Cursor {
     /// Opens the segment that has the next record, or the first one behind it.
     fn open(&mut self) -> io::Result<Opened> {
         for _ in 0..TRIES {
-            let bases = self.directory.segments()?;
-            let later = bases
-                .iter()
-                .copied()
-                .filter(|base| self.finished.is_none_or(|finished| *base > finished));
-            let later: Vec<i64> = later.collect();
+            let later = self.later_segments()?;
             let chosen = later
                 .iter()
                 .rev()
@@ -222,7 +217,7 @@ impl Cursor {
                 Err(OpenError::Io(error)) if error.kind() == io::ErrorKind::NotFound => continue,
                 Err(OpenError::Io(error)) => return Err(error),
                 Err(OpenError::Header) => {
-                    if later.last() == Some(&base) {
+                    if self.directory.segments()?.last() == Some(&base) {
                         // Just being made, unless it stays so.
                         return Ok(Opened::Nothing);
                     }
@@ -242,6 +237,19 @@ impl Cursor {
             "{}: its segments change faster than they can be opened",
             self.directory.path().display()
         )))
+    }
+
+    /// Segments behind the one that was read to its end, ascending.
+    fn later_segments(&self) -> io::Result<Vec<i64>> {
+        // The usual case, without reading the directory.
+        if self.finished.is_some_and(|finished| self.next > finished)
+            && self.directory.segment(self.next).exists()
+        {
+            return Ok(vec![self.next]);
+        }
+        let mut bases = self.directory.segments()?;
+        bases.retain(|base| self.finished.is_none_or(|finished| *base > finished));
+        Ok(bases)
     }
 
     /// Keeps the writer from dropping the segment. False: it was faster.

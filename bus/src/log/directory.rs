@@ -203,7 +203,9 @@ impl StreamDirectory {
 fn base_of(name: &str) -> Option<i64> {
     let digits = name.strip_suffix(SEGMENT_SUFFIX)?;
     let plain = digits.len() == OFFSET_DIGITS && digits.bytes().all(|octet| octet.is_ascii_digit());
-    plain.then(|| digits.parse().ok()).flatten()
+    plain
+        .then(|| digits.parse().ok().and_then(super::format::offset))
+        .flatten()
 }
 
 /// Makes a directory with all that are above it.

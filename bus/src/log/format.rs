@@ -21,6 +21,13 @@ pub const PAYLOAD_BYTES_MAX: usize = 1_100_000;
 /// What offsets jump by when it is not sure how far the log was written before (power failure, torn end). More records
 /// than a disk can lose, and 2^23 jumps fit an i64.
 pub const JUMP: i64 = 1 << 40;
+/// Largest offset that is believed, wherever it is read: there is always room for the next ones.
+pub const OFFSET_MAX: i64 = i64::MAX - (1 << 50);
+
+/// An offset as it is on disk, if it can be one.
+pub fn offset(raw: u64) -> Option<i64> {
+    i64::try_from(raw).ok().filter(|offset| *offset <= OFFSET_MAX)
+}
 
 /// Segment header, 64 octets, twice at the begin of the file.
 #[derive(Clone, Copy, Debug, FromBytes, IntoBytes, Immutable, KnownLayout, Unaligned)]
@@ -85,8 +92,8 @@ impl SegmentHeader {
         let whole = raw.magic == SEGMENT_MAGIC
             && raw.checksum.get() == crc32c::crc32c(&octets[..SEGMENT_HEADER_BYTES - 4]);
         let header = Self {
-            base: i64::try_from(raw.base.get()).ok()?,
-            gap_from: i64::try_from(raw.gap_from.get()).ok()?,
+            base: offset(raw.base.get())?,
+            gap_from: offset(raw.gap_from.get())?,
             created_ns: raw.created_ns.get(),
             boot_id: raw.boot_id,
             salt: raw.salt.get(),
@@ -162,7 +169,7 @@ impl RecordHeader {
             return None;
         }
         Some(Self {
-            offset: i64::try_from(raw.offset.get()).ok()?,
+            offset: offset(raw.offset.get())?,
             appended_ns: raw.appended_ns.get(),
             datagrams: raw.datagrams.get(),
             payload_bytes,

@@ -380,7 +380,8 @@ impl Partition {
                         created_ns: 0,
                         ended_ns,
                     });
-                    (self.gap_from, self.next) = (base, base.saturating_add(JUMP));
+                    // Nobody knows how many records it had: whoever has not read them is told of one.
+                    (self.gap_from, self.next) = (base + 1, base + JUMP);
                 }
                 Err(OpenError::Io(error)) => return Err(error),
             }
@@ -391,7 +392,7 @@ impl Partition {
         {
             // Somebody has consumed what is not there any more: its offsets are not given again.
             self.seal();
-            (self.gap_from, self.next) = (position.next, position.next.saturating_add(JUMP));
+            (self.gap_from, self.next) = (position.next, position.next + JUMP);
         }
         Ok(recovered)
     }

@@ -10,6 +10,7 @@ use zerocopy::little_endian::{U32, U64};
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout, Unaligned};
 
 use super::directory::{StreamDirectory, is_locked, open_or_create};
+use super::format::offset;
 
 const MAGIC: [u8; 4] = *b"NPOS";
 
@@ -99,8 +100,8 @@ fn decode(octets: &[u8]) -> Option<Position> {
     let raw = Raw::ref_from_bytes(octets).ok()?;
     let right = raw.magic == MAGIC && raw.checksum.get() == raw.sum();
     right.then_some(Position {
-        next: i64::try_from(raw.next.get()).ok()?,
-        claimed: i64::try_from(raw.claimed.get()).ok()?,
+        next: offset(raw.next.get())?,
+        claimed: offset(raw.claimed.get())?,
         written_ns: raw.written_ns.get(),
     })
 }

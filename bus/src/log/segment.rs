@@ -59,12 +59,16 @@ pub struct SegmentReader {
 }
 
 impl SegmentReader {
-    /// Opens the file and reads its header.
+    /// Opens the file and reads its header. One that belongs to a file of another name counts as damaged.
     pub fn open(path: &Path) -> Result<Self, OpenError> {
         let file = File::open(path)?;
         let mut octets = [0; RECORDS_BEGIN as usize];
         let length = read_at(&file, &mut octets, 0)?;
-        let header = SegmentHeader::decode(&octets[..length]).ok_or(OpenError::Header)?;
+        let name = path.file_stem().and_then(|name| name.to_str());
+        let base: Option<i64> = name.and_then(|name| name.parse().ok());
+        let header = SegmentHeader::decode(&octets[..length])
+            .filter(|header| base == Some(header.base))
+            .ok_or(OpenError::Header)?;
         Ok(Self {
             inode: file.metadata()?.ino(),
             file,

@@ -413,6 +413,10 @@ impl Shared {
             Ok(()) => self.acknowledge(amount),
             Err(error) => {
                 self.complain(&error.into());
+                // The kernel tells a failure once, and then forgets the octets it was about.
+                if let Some(writer) = &mut self.lock().writer {
+                    writer.begin_anew();
+                }
                 self.failed_frames.fetch_add(amount.frames, Ordering::Relaxed);
                 self.failed_datagrams
                     .fetch_add(amount.datagrams, Ordering::Relaxed);

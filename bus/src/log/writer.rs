@@ -212,6 +212,13 @@ impl LogWriter {
         (files, directories)
     }
 
+    /// Begins new segments: what was not synced may never be, and nothing is added to it.
+    pub fn begin_anew(&mut self) {
+        for partition in &mut self.partitions {
+            partition.seal();
+        }
+    }
+
     /// What has to be done now and then: old segments, free space, files that somebody removed.
     pub fn maintain(&mut self) -> Result<(), WriteError> {
         let now = now_ns();

@@ -175,3 +175,37 @@ fn a_segment_without_a_readable_header_costs_its_records_and_no_others() {
     assert_eq!(seen.lost, [(3..6, Loss::Damaged)]);
     assert_eq!(seen.offsets(), [0, 1, 2, 6, 7, 8, 9]);
 }
+
+#[test]
+fn a_last_segment_without_a_readable_header_is_told_of_once_a_writer_has_gone_on() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (mut partition, _) = open(directory.path());
+    partition.append(1, 1, b"first").expect("appends");
+    partition.seal();
+    partition.append(1, 1, b"second").expect("appends");
+    drop(partition);
+    let path = StreamDirectory::at(directory.path()).segment(1);
+    let mut octets = std::fs::read(&path).expect("the segment");
+    octets[..RECORDS_BEGIN as usize].fill(0);
+    std::fs::write(&path, octets).expect("written");
+    let (mut partition, recovered) = open(directory.path());
+    assert!(recovered.damaged_bytes > 0);
+    let offset = partition.append(1, 1, b"third").expect("appends");
+    let seen = read_from(directory.path(), 0);
+    assert_eq!(seen.offsets(), [0, offset]);
+    assert_eq!(seen.lost, [(1..2, Loss::Damaged)]);
+}
+
+#[test]
+fn a_segment_under_another_name_is_not_believed() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (mut partition, _) = open(directory.path());
+    partition.append(1, 1, b"first").expect("appends");
+    drop(partition);
+    let stream = StreamDirectory::at(directory.path());
+    std::fs::copy(stream.segment(0), stream.segment(7)).expect("copied");
+    let (mut partition, _) = open(directory.path());
+    let offset = partition.append(1, 1, b"next").expect("appends");
+    assert!(offset > 7);
+    assert_eq!(read_from(directory.path(), 0).offsets(), [0, offset]);
+}

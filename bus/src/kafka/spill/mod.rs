@@ -369,6 +369,9 @@ impl Shared {
         };
         if let Err(error) = crate::log::sender::sync_all(&files, &directories) {
             self.complain(&error.into());
+            if let Some(writer) = &mut self.lock().writer {
+                writer.begin_anew();
+            }
         }
     }
 }

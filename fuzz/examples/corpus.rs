@@ -1,0 +1,69 @@
+//! Writes first inputs for the fuzz targets: whole logs of a few shapes, as natrail writes them.
+//!
+//! `cargo run --manifest-path fuzz/Cargo.toml --example corpus`, before the first `cargo fuzz run`.
+
+use std::path::Path;
+
+use fuzz::Log;
+use fuzz::files::{Kind, push};
+
+fn main() -> std::io::Result<()> {
+    let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
+    let octets = corpus.join("frame_log_octets");
+    std::fs::create_dir_all(&octets)?;
+    // Records of these lengths; behind each `true` a new segment begins.
+    let shapes: [&[(usize, bool)]; 5] = [
+        &[],
+        &[(0, false)],
+        &[(5, false), (300, false), (0, false)],
+        &[(10, true), (20, true), (30, false)],
+        &[
+            (1000, false),
+            (1, true),
+            (2000, false),
+            (40, false),
+            (7, true),
+            (3, false),
+        ],
+    ];
+    for (number, shape) in shapes.iter().enumerate() {
+        for sealed in [false, true] {
+            let name = format!("whole-{number}{}", if sealed { "-sealed" } else { "" });
+            std::fs::write(octets.join(name), files(shape, sealed)?)?;
+        }
+    }
+    // What frame_log_damage makes a log and its damages of is any octets.
+    let damage = corpus.join("frame_log_damage");
+    std::fs::create_dir_all(&damage)?;
+    for number in 0..8u8 {
+        let octets: Vec<u8> = (0..=255u8)
+            .map(|octet| octet.wrapping_mul(2 * number + 1))
+            .collect();
+        std::fs::write(damage.join(format!("any-{number}")), octets)?;
+    }
+    Ok(())
+}
+
+/// The files of a log with such records; `sealed`: their checksums are made right when they are read.
+fn files(shape: &[(usize, bool)], sealed: bool) -> std::io::Result<Vec<u8>> {
+    let log = Log::default();
+    let mut partition = log.open();
+    for (number, &(length, seals)) in shape.iter().enumerate() {
+        partition.append(number as u64 + 1, 1, &vec![number as u8; length])?;
+        if seals {
+            partition.seal();
+        }
+    }
+    let directory = log.stream();
+    let mut octets = Vec::new();
+    for base in directory.segments()? {
+        let (segment, index) = (directory.segment(base), directory.index(base));
+        push(&mut octets, Kind::Segment, sealed, &std::fs::read(segment)?);
+        push(&mut octets, Kind::Index, sealed, &std::fs::read(index)?);
+    }
+    let mut position = bus::log::position::PositionFile::open(&directory)?;
+    position.consumed(shape.len() as i64 / 2)?;
+    let position = std::fs::read(directory.position())?;
+    push(&mut octets, Kind::Position, sealed, &position);
+    Ok(octets)
+}
