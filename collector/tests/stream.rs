@@ -241,13 +241,16 @@ fn who_sends_no_whole_message_is_idle_whatever_it_sends() {
     let running = Running::start("127.0.0.1:0", "idle_s = 1");
     let silent = running.connect();
     let mut slow = running.connect();
+    let mut empty = running.connect();
     let mut good = running.connect();
     let begin = Instant::now();
     let mut sent = 0;
-    while running.streams.ended(Ending::Idle).get() < 2 {
+    while running.streams.ended(Ending::Idle).get() < 3 {
         assert!(begin.elapsed() < PATIENCE, "{:?}", running.streams);
         // Never a line's end.
         let _ = slow.write_all(b"x");
+        // More than a turn takes, and no message in it.
+        let _ = empty.write_all(&b"\n".repeat(100_000));
         good.write_all(b"<1>good\n").expect("the good one stays");
         sent += 1;
         std::thread::sleep(Duration::from_millis(50));

@@ -25,27 +25,7 @@ const MESSAGES: &str = "natrail_collector_stream_messages_total";
 /// A stage whose collector listens on all of them. `more` is for each of these listeners, `more_tls` for those with TLS.
 fn stage(tag: &str, more: &str, more_tls: &str) -> Stage {
     let mut stage = Stage::new(tag, Bus::Log, Settings::default()).expect("a stage");
-    let ca = KeyPair::generate().expect("a key");
-    let mut parameters = CertificateParams::new([]).expect("parameters");
-    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    // Not that of what it signs, or openssl takes that for signed by itself.
-    parameters
-        .distinguished_name
-        .push(DnType::CommonName, "a CA for tests");
-    let write = |name: &str, text: String| std::fs::write(stage.path(name), text).expect("written");
-    write("ca.pem", parameters.self_signed(&ca).expect("a CA").pem());
-    let issuer = Issuer::new(parameters, ca);
-    for (name, usage) in [
-        ("server", ExtendedKeyUsagePurpose::ServerAuth),
-        ("client", ExtendedKeyUsagePurpose::ClientAuth),
-    ] {
-        let key = KeyPair::generate().expect("a key");
-        let mut parameters = CertificateParams::new(["localhost".to_owned()]).expect("parameters");
-        parameters.extended_key_usages.push(usage);
-        let certificate = parameters.signed_by(&key, &issuer).expect("signs");
-        write(&format!("{name}.pem"), certificate.pem());
-        write(&format!("{name}.key"), key.serialize_pem());
-    }
+    certificates(&stage);
     let path = |name: &str| stage.path(name).display().to_string();
     let tls = format!(
         ", transport = \"tls\", certificate = \"{}\", key = \"{}\"{more_tls}",
@@ -74,6 +54,31 @@ fn stage(tag: &str, more: &str, more_tls: &str) -> Stage {
     };
     stage.write_config().expect("a configuration");
     stage
+}
+
+/// Makes a CA, and what it signs for the collector and a peer, where the configuration and [`s_client`] look for them.
+fn certificates(stage: &Stage) {
+    let ca = KeyPair::generate().expect("a key");
+    let mut parameters = CertificateParams::new([]).expect("parameters");
+    parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
+    // Not that of what it signs, or openssl takes that for signed by itself.
+    parameters
+        .distinguished_name
+        .push(DnType::CommonName, "a CA for tests");
+    let write = |name: &str, text: String| std::fs::write(stage.path(name), text).expect("written");
+    write("ca.pem", parameters.self_signed(&ca).expect("a CA").pem());
+    let issuer = Issuer::new(parameters, ca);
+    for (name, usage) in [
+        ("server", ExtendedKeyUsagePurpose::ServerAuth),
+        ("client", ExtendedKeyUsagePurpose::ClientAuth),
+    ] {
+        let key = KeyPair::generate().expect("a key");
+        let mut parameters = CertificateParams::new(["localhost".to_owned()]).expect("parameters");
+        parameters.extended_key_usages.push(usage);
+        let certificate = parameters.signed_by(&key, &issuer).expect("signs");
+        write(&format!("{name}.pem"), certificate.pem());
+        write(&format!("{name}.key"), key.serialize_pem());
+    }
 }
 
 /// The event with this number: its inside address and port are its own.
@@ -250,6 +255,34 @@ fn a_client_certificate_is_required_where_the_configuration_says_so() {
         collector.log()
     );
     assert_eq!(events::logged_count(&stage).expect("the log is read"), 10);
+}
+
+#[test]
+fn sighup_reads_certificates_again_and_keeps_the_old_ones_if_they_are_bad() {
+    let stage = stage("certificates", "", "");
+    let mut collector = stage.collector().expect("a collector");
+    let logs = |collector: &Process, words: &str, times: usize| {
+        wait_until(PATIENCE, words, || {
+            collector.log().matches(words).count() == times
+        })
+        .expect("it is said");
+    };
+    // A key that is none: new connections are shown the old certificate.
+    std::fs::write(stage.path("server.key"), "nonsense").expect("written");
+    collector.hang_up().expect("SIGHUP");
+    logs(&collector, "keeps its certificate", 2);
+    let output = s_client(&stage, TLS, &[], lines(&stage, 0..10));
+    assert!(output.status.success(), "{}", said(&output));
+    // Another CA's certificate. Who trusts that CA alone refuses the old one.
+    certificates(&stage);
+    let output = s_client(&stage, TLS, &[], lines(&stage, 0..10));
+    assert!(!output.status.success(), "{}", said(&output));
+    collector.hang_up().expect("SIGHUP");
+    logs(&collector, "has read its certificate again", 2);
+    let output = s_client(&stage, TLS, &[], lines(&stage, 10..20));
+    assert!(output.status.success(), "{}", said(&output));
+    collector.stop(PATIENCE).expect("the collector ends in order");
+    assert_eq!(events::logged_count(&stage).expect("the log is read"), 20);
 }
 
 #[test]

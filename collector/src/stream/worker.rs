@@ -274,10 +274,7 @@ impl StreamWorker {
                 continue;
             };
             let peer = connection.peer().ip();
-            // Who waits for a turn may have what was missing.
-            let overdue = (!connection.queued)
-                .then(|| connection.overdue(now, self.resumed))
-                .flatten();
+            let overdue = connection.overdue(now, self.resumed);
             if self.intake.partition(peer).is_none() {
                 self.end(place, Ending::NotAllowed, false);
             } else if let Some(ending) = overdue {
