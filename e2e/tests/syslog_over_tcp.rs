@@ -139,6 +139,7 @@ fn s_client(stage: &Stage, to: &str, more: &[&str], file: PathBuf) -> Output {
             "s_client",
             "-quiet",
             "-no_ign_eof",
+            "-nocommands",
             "-connect",
             to,
             "-servername",
