@@ -96,8 +96,10 @@ impl Sockets {
     ) -> Result<Collector, StartError> {
         let plan = ThreadPlan::new(&self.settings, exporters, partitions);
         let addresses = self.addresses();
-        let identities = (self.streams.iter())
-            .filter_map(|listener| Some((listener.address(), Arc::clone(listener.identity()?))))
+        let streams =
+            (self.settings.listeners.iter()).filter(|listener| listener.transport != Transport::Udp);
+        let identities = (streams.zip(&self.streams))
+            .filter_map(|(configured, opened)| Some((configured.address, Arc::clone(opened.identity()?))))
             .collect();
         let mut threads = Vec::new();
         let mut streams = None;
@@ -316,7 +318,7 @@ pub struct Collector {
     addresses: Vec<SocketAddr>,
     /// Absent without a TCP or TLS listener.
     streams: Option<Arc<StreamCounters>>,
-    /// Of the TLS listeners, by their address.
+    /// Of the TLS listeners, by their address as it is configured.
     identities: Vec<(SocketAddr, Arc<Identity>)>,
 }
 

@@ -19,7 +19,7 @@ struct Arguments {
     /// Configuration file
     #[arg(long, value_name = "FILE", default_value = config::DEFAULT_PATH)]
     config: PathBuf,
-    /// Only check the file, the CPUs and the interfaces it names
+    /// Only check the file, and the CPUs, certificates and interfaces it names
     #[arg(long)]
     check: bool,
 }

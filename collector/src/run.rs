@@ -13,6 +13,7 @@ use daemon::signals::Signals;
 use crate::collector::{Collector, Outcome, Sockets};
 use crate::error::StartError;
 use crate::filter::Filter;
+use crate::stream::tls::Identity;
 use crate::{metrics, privileges};
 
 /// How often signals are looked at.
@@ -30,7 +31,7 @@ const EXIT_START: u8 = 2;
 pub struct Options {
     /// The configuration file.
     pub config: PathBuf,
-    /// Only check configuration, CPUs and interfaces.
+    /// Only check configuration, CPUs, certificates and interfaces.
     pub check: bool,
 }
 
@@ -105,6 +106,11 @@ fn start_and_serve(options: &Options) -> anyhow::Result<ExitCode> {
 fn check(settings: &config::Collector) -> anyhow::Result<()> {
     for &core in &settings.cores {
         daemon::cpu::check(core).map_err(StartError::Core)?;
+    }
+    for listener in &settings.listeners {
+        if let Some(files) = listener.tls_files() {
+            Identity::load(files).with_context(|| format!("listener {}", listener.address))?;
+        }
     }
     for interface in settings.xdp.iter().flat_map(|xdp| &xdp.interfaces) {
         let path = Path::new("/sys/class/net").join(interface);

@@ -138,12 +138,9 @@ impl Running {
 
     fn reload(&self) -> Result<(), String> {
         let listeners = &self.config.collector.as_ref().expect("a collector").listeners;
-        // A listener on port 0 is found by the port that it got.
-        let mut listeners = listeners.clone();
-        listeners[0].address = self.address;
-        let reloaded = self.collector.reload_certificates(&listeners);
+        let reloaded = self.collector.reload_certificates(listeners);
         let [(address, result)]: [_; 1] = reloaded.try_into().expect("one listener");
-        assert_eq!(address, self.address);
+        assert_eq!(address, listeners[0].address);
         result.map_err(|error| error.to_string())
     }
 
