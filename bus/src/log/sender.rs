@@ -38,6 +38,8 @@ struct Shared {
     sync_interval: Duration,
     queue_bytes_max: usize,
     state: Mutex<State>,
+    /// Held while files are synced: whoever waits for what was appended waits for those that another has taken.
+    syncing: Mutex<()>,
     /// Something was appended that has to be synced, or the end has come.
     wake: Condvar,
     stop: AtomicBool,
@@ -100,6 +102,7 @@ fn open_sender(root: Root, bus: &config::Bus, streams: &[Stream]) -> Result<LogS
             tried: None,
             unsynced: Amount::default(),
         }),
+        syncing: Mutex::new(()),
         wake: Condvar::new(),
         stop: AtomicBool::new(false),
         up: AtomicBool::new(true),
@@ -120,6 +123,12 @@ fn open_sender(root: Root, bus: &config::Bus, streams: &[Stream]) -> Result<LogS
                     shared.complain(&error.into());
                 }
             }
+            tracing::info!(
+                "frames go to the frame log {} ({} MiB are there, sync = {})",
+                shared.root.path().display(),
+                writer.bytes() >> 20,
+                shared.sync.name()
+            );
             shared.lock().writer = Some(writer);
         }
         Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Err(in_use(&shared.root)),
@@ -281,6 +290,9 @@ impl Shared {
             self.wake.notify_one();
         } else {
             self.acknowledge(amount);
+            if state.writer.as_ref().is_some_and(LogWriter::has_ended) {
+                self.wake.notify_one();
+            }
         }
         state.tried = None;
         self.up.store(true, Ordering::Relaxed);
@@ -367,6 +379,9 @@ impl Shared {
                 self.maintain(&mut state);
             }
             drop(state);
+            if self.sync != config::Sync::Always {
+                self.sync_ended();
+            }
             let due = match self.sync {
                 config::Sync::Always => true,
                 config::Sync::Interval => synced.elapsed() >= self.sync_interval,
@@ -400,8 +415,23 @@ impl Shared {
         }
     }
 
+    /// Puts segments that were ended on the disk while the next ones are written: the disk has work early.
+    fn sync_ended(&self) {
+        let _syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
+        let ended = match &mut self.lock().writer {
+            Some(writer) => writer.take_ended(),
+            None => return,
+        };
+        if self.sync != config::Sync::None
+            && let Err(error) = sync_all(&ended, &[])
+        {
+            self.complain(&error.into());
+        }
+    }
+
     /// Puts on the disk what was appended so far, and acknowledges it. Others append meanwhile.
     fn sync_now(&self) {
+        let _syncing = self.syncing.lock().unwrap_or_else(PoisonError::into_inner);
         let (files, directories, amount) = {
             let mut state = self.lock();
             let amount = std::mem::take(&mut state.unsynced);

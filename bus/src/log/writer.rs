@@ -199,6 +199,16 @@ impl LogWriter {
         Ok(())
     }
 
+    /// Files of segments that were ended and are perhaps not on the disk yet.
+    pub fn take_ended(&mut self) -> Vec<Arc<File>> {
+        std::mem::take(&mut self.unsynced)
+    }
+
+    /// Whether [`Self::take_ended`] has any.
+    pub fn has_ended(&self) -> bool {
+        !self.unsynced.is_empty()
+    }
+
     /// Files that have to be synced for all that was appended so far, and directories whose names have to be.
     pub fn take_unsynced(&mut self) -> (Vec<Arc<File>>, Vec<std::path::PathBuf>) {
         let mut files = std::mem::take(&mut self.unsynced);

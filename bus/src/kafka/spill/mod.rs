@@ -65,6 +65,14 @@ pub fn connect_spill_sender(bus: &config::Bus, streams: &[Stream]) -> Result<Spi
         let mut state = shared.lock();
         state.producer = Some(producer);
         shared.open_disk(&mut state)?;
+        let waiting = state.writer.as_ref().map_or(0, |writer| {
+            state.lanes.iter().map(|lane| lane.waiting(writer)).sum::<u64>()
+        });
+        tracing::info!(
+            "frames go to Kafka at {}; what it does not take goes to the spill {} ({waiting} frames wait there)",
+            bus.brokers,
+            shared.root.path().display()
+        );
     }
     let for_thread = Arc::clone(&shared);
     let thread = std::thread::Builder::new()
@@ -108,6 +116,8 @@ struct State {
     producer: Option<ThreadedProducer<Context>>,
     /// librdkafka has declared the producer dead.
     is_dead: bool,
+    /// A dead producer is giving back its frames.
+    is_giving_back: bool,
     /// The end: frames that come now go to the disk.
     is_closed: bool,
     /// Nothing is given to Kafka from the disk.
@@ -144,6 +154,7 @@ impl Shared {
             state: Mutex::new(State {
                 producer: None,
                 is_dead: false,
+                is_giving_back: false,
                 is_closed: false,
                 is_paused: false,
                 writer: None,
@@ -325,6 +336,11 @@ impl Shared {
         let producer = {
             let mut state = self.lock();
             state.is_closed = true;
+            while state.is_giving_back {
+                drop(state);
+                std::thread::sleep(LOOK);
+                state = self.lock();
+            }
             state.producer.take()
         };
         if let Some(producer) = producer {
@@ -540,5 +556,66 @@ impl ProducerContext for Context {
                 shared.wake.notify_one();
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Topic;
+    use rdkafka::types::RDKafkaRespErr::RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER;
+
+    #[test]
+    fn what_a_producer_held_that_died_is_sent_by_the_next_one() {
+        let directory = tempfile::tempdir().expect("a directory");
+        let mut bus = config::Bus {
+            brokers: harness::services().expect("services").kafka,
+            topic_prefix: harness::topics::unique("dead"),
+            partitions: 1,
+            ..config::Bus::default()
+        };
+        bus.log.directory = directory.path().into();
+        let stream = Stream {
+            topic: Topic::Syslog,
+            partition: 0,
+        };
+        let sender = connect_spill_sender(&bus, &[stream]).expect("a sender");
+        let wait_until = |what: &str, done: &dyn Fn() -> bool| {
+            harness::wait_until(Duration::from_mins(1), what, done).expect("in time");
+        };
+        wait_until("topics", &|| sender.shared.gate.is_open());
+        let mut sent = 0;
+        for _ in 0..5 {
+            for _ in 0..50 {
+                assert_eq!(sender.send(stream, &[7; 5000], 1), Ok(()));
+                sent += 1;
+            }
+            {
+                let state = sender.shared.lock();
+                let native = state.producer.as_ref().expect("a producer").client().native_ptr();
+                // SAFETY: the handle belongs to the producer, which the locked state holds; the text is NUL-terminated.
+                unsafe {
+                    rdkafka::bindings::rd_kafka_test_fatal_error(
+                        native,
+                        RD_KAFKA_RESP_ERR_OUT_OF_ORDER_SEQUENCE_NUMBER,
+                        c"test".as_ptr(),
+                    )
+                };
+            }
+            for _ in 0..50 {
+                assert_eq!(sender.send(stream, &[7; 5000], 1), Ok(()));
+                sent += 1;
+            }
+            wait_until("a new producer, and all frames", &|| {
+                sender.counts().acknowledged_frames == sent
+            });
+            wait_until("the way to be direct", &|| {
+                sender.shared.lock().lanes.iter().all(Lane::is_direct)
+            });
+        }
+        assert_eq!(
+            (sender.counts().failed_frames, sender.counts().in_flight_frames),
+            (0, 0)
+        );
     }
 }

@@ -50,11 +50,13 @@ pub fn run(shared: &Arc<Shared>) {
         }
         let renew = state.is_dead && !state.is_closed;
         let producer = if renew { state.producer.take() } else { None };
+        state.is_giving_back = producer.is_some();
         let rests = state.is_closed || state.is_paused;
         drop(state);
         if let Some(producer) = producer {
             tracing::error!("Kafka producer stopped; a new one sends again what was not acknowledged");
             take_back(producer);
+            shared.lock().is_giving_back = false;
         }
         if renew {
             make_producer(shared);
