@@ -9,7 +9,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bus::FrameSender;
-use config::Config;
+use config::{Config, Transport};
+use rustix::thread::CpuSet;
 use wire::frame::PayloadKind;
 
 use crate::allow_list::{AllowList, ExporterCache, SharedAllowList};
@@ -20,6 +21,12 @@ use crate::framer::Framer;
 use crate::producer::{Producer, Undelivered};
 use crate::receive::socket::{self, ListenSocket};
 use crate::receive::uring::Receiver;
+use crate::stream;
+use crate::stream::counters::StreamCounters;
+use crate::stream::intake::Intake;
+use crate::stream::listener::StreamListener;
+use crate::stream::tls::{Identity, TlsError};
+use crate::stream::worker::StreamWorker;
 use crate::worker::Worker;
 
 /// Buffers of each thread beyond one for every stream, in octets: what may wait while the bus takes its time, as a disk
@@ -29,6 +36,7 @@ const WAITING_BYTES: usize = 64 * 1024 * 1024;
 /// The sockets of a collector: all that needs privileges. Datagrams wait in them until [`Sockets::start`].
 pub struct Sockets {
     by_thread: Vec<Vec<ListenSocket>>,
+    streams: Vec<StreamListener>,
     settings: config::Collector,
 }
 
@@ -43,19 +51,34 @@ impl Sockets {
             settings.cores.len(),
             settings.socket_buffer_bytes,
         )?;
+        let streams = stream::listener::open_all(&settings.listeners)?;
         Ok(Self {
             by_thread,
+            streams,
             settings: settings.clone(),
         })
     }
 
-    /// What datagrams they receive.
+    /// What they receive.
     pub fn kinds(&self) -> Vec<PayloadKind> {
-        kinds(&self.settings)
+        kinds(&self.settings.listeners, |_| true)
     }
 
     /// Where they listen, in the listeners' order.
     pub fn addresses(&self) -> Vec<SocketAddr> {
+        let (mut datagrams, mut streams) = (
+            self.datagram_addresses().into_iter(),
+            self.streams.iter().map(StreamListener::address),
+        );
+        let address = |listener: &config::Listener| match listener.transport {
+            Transport::Udp => datagrams.next(),
+            Transport::Tcp | Transport::Tls => streams.next(),
+        };
+        self.settings.listeners.iter().filter_map(address).collect()
+    }
+
+    /// Where those for datagrams listen, in their order.
+    pub fn datagram_addresses(&self) -> Vec<SocketAddr> {
         self.by_thread
             .first()
             .into_iter()
@@ -72,12 +95,28 @@ impl Sockets {
         sender: Arc<dyn FrameSender>,
     ) -> Result<Collector, StartError> {
         let plan = ThreadPlan::new(&self.settings, exporters, partitions);
-        plan.say_memory(self.settings.cores.len());
         let addresses = self.addresses();
-        let threads = (self.settings.cores.iter().zip(self.by_thread))
-            .map(|(&core, sockets)| plan.start_thread(core, sockets))
-            .collect::<Result<Vec<_>, _>>()
-            .inspect_err(|_| plan.stop.store(true, Ordering::Release))?;
+        let streams =
+            (self.settings.listeners.iter()).filter(|listener| listener.transport != Transport::Udp);
+        let identities = (streams.zip(&self.streams))
+            .filter_map(|(configured, opened)| Some((configured.address, Arc::clone(opened.identity()?))))
+            .collect();
+        let mut threads = Vec::new();
+        let mut streams = None;
+        if !plan.datagram_kinds.is_empty() {
+            plan.say_memory(self.settings.cores.len());
+            threads = (self.settings.cores.iter().zip(self.by_thread))
+                .map(|(&core, sockets)| plan.start_thread(core, sockets))
+                .collect::<Result<Vec<_>, _>>()
+                .inspect_err(|_| plan.stop.store(true, Ordering::Release))?;
+        }
+        if !self.streams.is_empty() {
+            let (thread, counters) = plan
+                .start_streams(self.streams)
+                .inspect_err(|_| plan.stop.store(true, Ordering::Release))?;
+            threads.push(thread);
+            streams = Some(counters);
+        }
         let exchanges = threads
             .iter()
             .map(|thread| Arc::clone(&thread.exchange))
@@ -90,6 +129,8 @@ impl Sockets {
             allow_list: plan.allow_list,
             stop: plan.stop,
             addresses,
+            streams,
+            identities,
         })
     }
 }
@@ -97,7 +138,8 @@ impl Sockets {
 /// What all receive threads are made from.
 struct ThreadPlan {
     settings: config::Collector,
-    kinds: Vec<PayloadKind>,
+    /// Of the listeners for datagrams.
+    datagram_kinds: Vec<PayloadKind>,
     partitions: u16,
     allow_list: Arc<SharedAllowList>,
     stop: Arc<AtomicBool>,
@@ -110,11 +152,11 @@ struct ReceiveThread {
     exchange: Arc<Exchange>,
 }
 
-/// Kinds of the listeners.
-fn kinds(settings: &config::Collector) -> Vec<PayloadKind> {
+/// Kinds of the listeners with such a transport.
+fn kinds(listeners: &[config::Listener], with: impl Fn(Transport) -> bool) -> Vec<PayloadKind> {
     let listens = |kind: &PayloadKind| {
-        let mut listeners = settings.listeners.iter();
-        listeners.any(|listener| socket::payload_kind(listener.kind) == *kind)
+        (listeners.iter())
+            .any(|listener| with(listener.transport) && socket::payload_kind(listener.kind) == *kind)
     };
     PayloadKind::ALL.into_iter().filter(listens).collect()
 }
@@ -122,7 +164,7 @@ fn kinds(settings: &config::Collector) -> Vec<PayloadKind> {
 impl ThreadPlan {
     fn new(settings: &config::Collector, exporters: &config::Exporters, partitions: u16) -> Self {
         Self {
-            kinds: kinds(settings),
+            datagram_kinds: kinds(&settings.listeners, |transport| transport == Transport::Udp),
             settings: settings.clone(),
             partitions,
             allow_list: Arc::new(SharedAllowList::new(AllowList::new(exporters))),
@@ -130,20 +172,38 @@ impl ThreadPlan {
         }
     }
 
-    /// Frame buffers of one thread.
-    fn buffers(&self) -> usize {
-        self.kinds.len() * usize::from(self.partitions) + WAITING_BYTES / self.settings.frame_bytes
+    /// Frame buffers of one thread for so many kinds.
+    fn buffers(&self, kinds: usize) -> usize {
+        kinds * usize::from(self.partitions) + WAITING_BYTES / self.settings.frame_bytes
+    }
+
+    /// Counters, buffers and frames of one thread.
+    fn framer(&self, kinds: &[PayloadKind]) -> (Arc<ThreadCounters>, Arc<Exchange>, Framer) {
+        let counters = Arc::new(ThreadCounters::default());
+        let exchange = Arc::new(Exchange::new(
+            self.buffers(kinds.len()),
+            self.settings.frame_bytes,
+        ));
+        let framer = Framer::new(
+            kinds,
+            self.partitions,
+            Duration::from_millis(self.settings.frame_age_ms),
+            Arc::clone(&exchange),
+            Arc::clone(&counters),
+        );
+        (counters, exchange, framer)
     }
 
     fn say_memory(&self, threads: usize) {
         const MIB: usize = 1024 * 1024;
-        let frames = self.buffers() * self.settings.frame_bytes;
+        let buffers = self.buffers(self.datagram_kinds.len());
+        let frames = buffers * self.settings.frame_bytes;
         let receive = usize::from(self.settings.ring_buffers) * self.settings.datagram_bytes_max;
         tracing::info!(
             "memory for each of {threads} threads, at most: {} MiB in {} frame buffers, {} MiB in {} receive buffers; \
              {} MiB more in each socket",
             frames.div_ceil(MIB),
-            self.buffers(),
+            buffers,
             receive.div_ceil(MIB),
             self.settings.ring_buffers,
             self.settings.socket_buffer_bytes.div_ceil(MIB),
@@ -152,15 +212,7 @@ impl ThreadPlan {
 
     /// Starts a thread on `core` and waits until it is set up.
     fn start_thread(&self, core: usize, sockets: Vec<ListenSocket>) -> Result<ReceiveThread, StartError> {
-        let counters = Arc::new(ThreadCounters::default());
-        let exchange = Arc::new(Exchange::new(self.buffers(), self.settings.frame_bytes));
-        let framer = Framer::new(
-            &self.kinds,
-            self.partitions,
-            Duration::from_millis(self.settings.frame_age_ms),
-            Arc::clone(&exchange),
-            Arc::clone(&counters),
-        );
+        let (counters, exchange, framer) = self.framer(&self.datagram_kinds);
         let exporters = ExporterCache::new(Arc::clone(&self.allow_list), self.partitions);
         let (ring_buffers, datagram_bytes_max) =
             (self.settings.ring_buffers, self.settings.datagram_bytes_max);
@@ -208,6 +260,52 @@ impl ThreadPlan {
             exchange,
         })
     }
+
+    /// Starts the thread of all connections. It may run on every core of the plan, and is pinned to none: what it does can
+    /// wait, what the others do cannot.
+    fn start_streams(
+        &self,
+        listeners: Vec<StreamListener>,
+    ) -> Result<(ReceiveThread, Arc<StreamCounters>), StartError> {
+        let (counters, exchange, framer) = self.framer(&[PayloadKind::Syslog]);
+        let streams = Arc::new(StreamCounters::default());
+        let intake = Intake::new(
+            framer,
+            ExporterCache::new(Arc::clone(&self.allow_list), self.partitions),
+            Arc::clone(&counters),
+            Arc::clone(&streams),
+        );
+        let resource = |what| move |source| StartError::Resource { what, source };
+        tracing::info!(
+            "memory for TCP and TLS, at most: {} connections and {} MiB in {} frame buffers",
+            stream::listener::connections_max(&listeners),
+            (self.buffers(1) * self.settings.frame_bytes).div_ceil(1024 * 1024),
+            self.buffers(1)
+        );
+        let worker = StreamWorker::new(listeners, intake, Arc::clone(&self.stop))
+            .map_err(resource("set up epoll for TCP connections"))?;
+        let mut cores = CpuSet::new();
+        for &core in self.settings.cores.iter().filter(|core| **core < CpuSet::MAX_CPU) {
+            cores.set(core);
+        }
+        let handle = std::thread::Builder::new()
+            .name("streams".into())
+            .spawn(move || {
+                rustix::thread::sched_setaffinity(None, &cores)?;
+                let ended = worker.run();
+                if let Err(error) = &ended {
+                    tracing::error!("the thread of the TCP connections ended: {error}");
+                }
+                ended
+            })
+            .map_err(resource("start the thread of the TCP connections"))?;
+        let thread = ReceiveThread {
+            handle: Some(handle),
+            counters,
+            exchange,
+        };
+        Ok((thread, streams))
+    }
 }
 
 /// A running collector.
@@ -218,6 +316,10 @@ pub struct Collector {
     allow_list: Arc<SharedAllowList>,
     stop: Arc<AtomicBool>,
     addresses: Vec<SocketAddr>,
+    /// Absent without a TCP or TLS listener.
+    streams: Option<Arc<StreamCounters>>,
+    /// Of the TLS listeners, by their address as it is configured.
+    identities: Vec<(SocketAddr, Arc<Identity>)>,
 }
 
 /// How a collector ended.
@@ -235,6 +337,8 @@ pub struct View {
     pub threads: Vec<Arc<ThreadCounters>>,
     pub sender: Arc<dyn FrameSender>,
     pub stalls: Arc<crate::counters::Cell>,
+    /// Absent without a TCP or TLS listener.
+    pub streams: Option<Arc<StreamCounters>>,
 }
 
 impl View {
@@ -266,6 +370,7 @@ impl Collector {
                 .collect(),
             sender: Arc::clone(&self.sender),
             stalls: self.producer.stalls(),
+            streams: self.streams.clone(),
         }
     }
 
@@ -277,6 +382,22 @@ impl Collector {
     /// Puts another allow-list in force, within milliseconds.
     pub fn reload(&self, exporters: &config::Exporters) {
         self.allow_list.replace(AllowList::new(exporters));
+    }
+
+    /// Reads the certificates of the TLS listeners again, for new connections, from the files that `listeners` name now.
+    /// Gives back the addresses of the listeners that have new ones, and why others keep what they had.
+    pub fn reload_certificates(
+        &self,
+        listeners: &[config::Listener],
+    ) -> Vec<(SocketAddr, Result<(), TlsError>)> {
+        let reload = |(address, identity): &(SocketAddr, Arc<Identity>)| {
+            let files = listeners
+                .iter()
+                .find(|listener| listener.address == *address)?
+                .tls_files()?;
+            Some((*address, identity.reload(files)))
+        };
+        self.identities.iter().filter_map(reload).collect()
     }
 
     /// Whether a receive thread has ended by itself: what comes to its sockets is lost.

@@ -3,6 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+use crate::stream::tls::TlsError;
+
 /// A collector that cannot start. Every text says what was tried, on what, and what to do.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
@@ -13,10 +15,15 @@ pub enum StartError {
     NotConfigured,
     /// somebody has the port
     #[error(
-        "UDP port in use: {address} is taken by another program, another collector or another listener; \
-         `ss -ulpn sport = :{port}` names it: stop it or change collector.listener.address", port = address.port()
+        "{protocol} port in use: {address} is taken by another program, another collector or another listener; \
+         `ss -{letter}lpn sport = :{port}` names it: stop it or change collector.listener.address",
+        letter = if *protocol == "TCP" { 't' } else { 'u' },
+        port = address.port()
     )]
-    PortInUse { address: SocketAddr },
+    PortInUse {
+        protocol: &'static str,
+        address: SocketAddr,
+    },
     /// the port needs a privilege
     #[error(
         "may not listen on {address}: ports below net.ipv4.ip_unprivileged_port_start (usually 1024) need CAP_NET_BIND_SERVICE; \
@@ -27,11 +34,18 @@ pub enum StartError {
     #[error("cannot listen on {address}: no network interface of this machine has that address")]
     NoSuchAddress { address: SocketAddr },
     /// any other failure of a socket
-    #[error("cannot {what} on the UDP socket for {address}: {source}")]
+    #[error("cannot {what} on the {protocol} socket for {address}: {source}")]
     Socket {
+        protocol: &'static str,
         what: &'static str,
         address: SocketAddr,
         source: io::Error,
+    },
+    /// certificate, key or CA of a TLS listener
+    #[error("listener {address}: {source}")]
+    Tls {
+        address: SocketAddr,
+        source: Box<TlsError>,
     },
     /// a CPU of the core plan that is not there
     #[error("collector.cores: {0:#}")]
@@ -52,4 +66,21 @@ pub enum StartError {
     /// memory or descriptors
     #[error("cannot {what}: {source}")]
     Resource { what: &'static str, source: io::Error },
+}
+
+impl StartError {
+    /// Why `bind` to this address failed; `protocol` is `UDP` or `TCP`.
+    pub(crate) fn of_bind(protocol: &'static str, address: SocketAddr, source: io::Error) -> Self {
+        match source.kind() {
+            io::ErrorKind::AddrInUse => Self::PortInUse { protocol, address },
+            io::ErrorKind::PermissionDenied => Self::PortForbidden { address },
+            io::ErrorKind::AddrNotAvailable => Self::NoSuchAddress { address },
+            _ => Self::Socket {
+                protocol,
+                what: "bind",
+                address,
+                source,
+            },
+        }
+    }
 }

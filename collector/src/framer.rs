@@ -125,6 +125,14 @@ impl Framer {
         self.count_framed(datagram);
     }
 
+    /// Whether [`Self::push`] finds a buffer if it needs one. For those who can make their senders wait instead.
+    pub fn has_spare(&mut self) -> bool {
+        if self.spare.is_empty() {
+            self.exchange.take_back(&mut self.spare);
+        }
+        !self.spare.is_empty()
+    }
+
     /// When [`Self::close_aged`] has something to do; `None` while all frames are empty.
     pub fn next_close(&self) -> Option<Instant> {
         self.next_close

@@ -5,6 +5,7 @@
 //! - [`framer`]: datagrams into frames, one open frame for each stream;
 //! - [`exchange`]: closed frames one way, empty buffers back;
 //! - [`worker`]: the loop of a receive thread: receive, allow, frame;
+//! - [`stream`]: syslog over TCP and TLS, on a thread of its own;
 //! - [`producer`]: the thread that gives frames to the bus;
 //! - [`xdp`]: the filter in the kernel; [`filter`]: the same, shared by metrics and reload;
 //! - [`privileges`]: giving them up after set-up;
@@ -27,6 +28,7 @@ pub mod privileges;
 pub mod producer;
 pub mod receive;
 pub mod run;
+pub mod stream;
 pub mod worker;
 pub mod xdp;
 

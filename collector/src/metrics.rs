@@ -5,6 +5,7 @@ use daemon::metrics::{Text, Type};
 use rustc_hash::FxHashMap;
 
 use crate::collector::View;
+use crate::stream::counters::{Ending, Refusal, StreamCounters};
 use crate::xdp::Count;
 
 /// One line of the table.
@@ -38,7 +39,7 @@ const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'stat
 const RECEIVED: Metric = counter(
     "natrail_collector_datagrams_received_total",
     &[],
-    "Datagrams taken from the sockets. Equals framed + dropped.",
+    "Datagrams taken from the sockets, and messages from TCP and TLS connections. Equals framed + dropped.",
 );
 const RECEIVED_BYTES: Metric = counter(
     "natrail_collector_received_bytes_total",
@@ -63,7 +64,7 @@ const EXPORTER_DROPPED: Metric = counter(
 const TRUNCATED: Metric = counter(
     "natrail_collector_datagrams_truncated_total",
     &[],
-    "Datagrams framed without their end: longer than collector.datagram_bytes_max.",
+    "Datagrams framed without their end: longer than collector.datagram_bytes_max, or cut messages of TCP and TLS.",
 );
 const KERNEL_DROPS: Metric = counter(
     "natrail_collector_kernel_drops_total",
@@ -158,6 +159,42 @@ const SPILL_WAITING: Metric = gauge(
     "Frames on the disk that Kafka has not acknowledged yet.",
 );
 
+const STREAM_MESSAGES: Metric = counter(
+    "natrail_collector_stream_messages_total",
+    &["transport"],
+    "Those of the datagrams received that were messages of connections: tcp or tls. Metrics of streams are absent without a TCP or TLS listener.",
+);
+const STREAM_CUT: Metric = counter(
+    "natrail_collector_stream_messages_cut_total",
+    &["cause"],
+    "Those of the datagrams truncated that were messages of connections: line_bytes_max (longer than that) or end (the connection ended in it).",
+);
+const STREAM_OPEN: Metric = gauge(
+    "natrail_collector_stream_connections",
+    &[],
+    "Connections that are open. Equals accepted - ended.",
+);
+const STREAM_ACCEPTED: Metric = counter(
+    "natrail_collector_stream_connections_accepted_total",
+    &[],
+    "Connections that were let in.",
+);
+const STREAM_REFUSED: Metric = counter(
+    "natrail_collector_stream_connections_refused_total",
+    &["reason"],
+    "Connections closed before an octet was read: not_allowed (source not on the allow-list), too_many (connections_max), too_many_from_source (connections_per_source_max), no_resources (no descriptor or memory; tried again, and each attempt counts).",
+);
+const STREAM_ENDED: Metric = counter(
+    "natrail_collector_stream_connections_ended_total",
+    &["reason"],
+    "Connections ended: closed (by the peer), reset (broken), idle (no whole message for idle_s), handshake (of TLS: failed or too slow), tls (what came is no TLS), bad_count (octet counting without a count), not_allowed (after a reload), stop (of the collector).",
+);
+const STREAM_PAUSES: Metric = counter(
+    "natrail_collector_stream_pauses_total",
+    &[],
+    "Times that reading from connections stopped since the bus does not keep up; their peers wait meanwhile.",
+);
+
 const XDP_PACKETS: Metric = counter(
     "natrail_xdp_packets_total",
     &["exporter", "verdict"],
@@ -171,6 +208,17 @@ const XDP_BYTES: Metric = counter(
 
 /// All metrics of the collector's program in the kernel.
 pub const XDP: &[&Metric] = &[&XDP_PACKETS, &XDP_BYTES];
+
+/// All metrics of TCP and TLS, in the order in which they are shown.
+pub const STREAM: &[&Metric] = &[
+    &STREAM_MESSAGES,
+    &STREAM_CUT,
+    &STREAM_OPEN,
+    &STREAM_ACCEPTED,
+    &STREAM_REFUSED,
+    &STREAM_ENDED,
+    &STREAM_PAUSES,
+];
 
 /// All metrics of the collector's frame log, in the order in which they are shown.
 pub const LOG: &[&Metric] = &[
@@ -205,12 +253,36 @@ pub const ALL: &[&Metric] = &[
     &RESIDENT,
 ];
 
-/// Writes the present values of [`ALL`], and of [`LOG`] if there is one.
+/// Writes the present values of [`ALL`], and of [`STREAM`] and [`LOG`] if there are such.
 pub fn render(view: &View, text: &mut Text) {
     render_own(view, text);
+    if let Some(streams) = &view.streams {
+        render_streams(streams, text);
+    }
     if let Some(log) = view.sender.log_counts() {
         render_log(&log, text);
     }
+}
+
+/// Writes the values of [`STREAM`].
+fn render_streams(streams: &StreamCounters, text: &mut Text) {
+    let transports = [
+        ("tcp", streams.tcp_messages.get()),
+        ("tls", streams.tls_messages.get()),
+    ];
+    labelled(text, &STREAM_MESSAGES, transports);
+    let causes = [
+        ("line_bytes_max", streams.cut_long.get()),
+        ("end", streams.cut_by_end.get()),
+    ];
+    labelled(text, &STREAM_CUT, causes);
+    single(text, &STREAM_OPEN, streams.open());
+    single(text, &STREAM_ACCEPTED, streams.accepted.get());
+    let refusals = Refusal::ALL.map(|refusal| (refusal.name(), streams.refused(refusal).get()));
+    labelled(text, &STREAM_REFUSED, refusals);
+    let endings = Ending::ALL.map(|ending| (ending.name(), streams.ended(ending).get()));
+    labelled(text, &STREAM_ENDED, endings);
+    single(text, &STREAM_PAUSES, streams.pauses.get());
 }
 
 /// Writes the values of [`LOG`].

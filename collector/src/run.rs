@@ -7,12 +7,13 @@ use std::thread;
 use std::time::Duration;
 
 use anyhow::Context;
-use config::Config;
+use config::{Config, Transport};
 use daemon::signals::Signals;
 
 use crate::collector::{Collector, Outcome, Sockets};
 use crate::error::StartError;
 use crate::filter::Filter;
+use crate::stream::tls::Identity;
 use crate::{metrics, privileges};
 
 /// How often signals are looked at.
@@ -30,7 +31,7 @@ const EXIT_START: u8 = 2;
 pub struct Options {
     /// The configuration file.
     pub config: PathBuf,
-    /// Only check configuration, CPUs and interfaces.
+    /// Only check configuration, CPUs, certificates and interfaces.
     pub check: bool,
 }
 
@@ -57,7 +58,7 @@ fn start_and_serve(options: &Options) -> anyhow::Result<ExitCode> {
 
     // All that needs privileges, before any thread is started: a thread keeps the privileges it was started with.
     let sockets = Sockets::open(settings)?;
-    let attach = |xdp| Filter::attach(xdp, &sockets.addresses(), &config.exporters);
+    let attach = |xdp| Filter::attach(xdp, &sockets.datagram_addresses(), &config.exporters);
     let xdp = settings.xdp.as_ref().map(attach).transpose()?;
     privileges::drop_all().context("cannot give up privileges")?;
 
@@ -65,11 +66,18 @@ fn start_and_serve(options: &Options) -> anyhow::Result<ExitCode> {
     let collector = sockets.start(&config.exporters, config.bus.partitions, Arc::clone(&sender))?;
     serve_metrics(settings, &signals, &collector, xdp.clone())?;
     for (listener, address) in settings.listeners.iter().zip(collector.addresses()) {
-        tracing::info!(
-            "receiving {:?} on {address} on {} CPUs",
-            listener.kind,
-            settings.cores.len()
-        );
+        match listener.transport {
+            Transport::Udp => tracing::info!(
+                "receiving {:?} on {address} on {} CPUs",
+                listener.kind,
+                settings.cores.len()
+            ),
+            Transport::Tcp | Transport::Tls => tracing::info!(
+                "receiving {:?} on {address} over {}",
+                listener.kind,
+                listener.transport.name()
+            ),
+        }
     }
 
     let refused = serve(
@@ -98,6 +106,11 @@ fn start_and_serve(options: &Options) -> anyhow::Result<ExitCode> {
 fn check(settings: &config::Collector) -> anyhow::Result<()> {
     for &core in &settings.cores {
         daemon::cpu::check(core).map_err(StartError::Core)?;
+    }
+    for listener in &settings.listeners {
+        if let Some(files) = listener.tls_files() {
+            Identity::load(files).with_context(|| format!("listener {}", listener.address))?;
+        }
     }
     for interface in settings.xdp.iter().flat_map(|xdp| &xdp.interfaces) {
         let path = Path::new("/sys/class/net").join(interface);
@@ -150,16 +163,27 @@ fn serve(
     None
 }
 
-/// Puts the file's allow-list in force; a file that cannot be used changes nothing.
+/// Puts the file's allow-list in force, and certificates for new connections; what cannot be used changes nothing.
 fn reload(path: &Path, collector: &Collector, xdp: Option<&Filter>) {
-    let exporters = match Config::load(path) {
-        Ok(config) => config.exporters,
+    let Config {
+        exporters,
+        collector: settings,
+        ..
+    } = match Config::load(path) {
+        Ok(config) => config,
         Err(error) => {
             tracing::error!("reload: the allow-list stays as it was: {error}");
             return;
         }
     };
     collector.reload(&exporters);
+    let listeners = settings.map(|settings| settings.listeners).unwrap_or_default();
+    for (address, reloaded) in collector.reload_certificates(&listeners) {
+        match reloaded {
+            Ok(()) => tracing::info!("reload: listener {address} has read its certificate again"),
+            Err(error) => tracing::error!("reload: listener {address} keeps its certificate: {error}"),
+        }
+    }
     if let Some(Err(error)) = xdp.map(|xdp| xdp.reload(&exporters)) {
         tracing::error!("reload: the XDP program keeps its old allow-list: {error:#}");
         return;
@@ -169,7 +193,9 @@ fn reload(path: &Path, collector: &Collector, xdp: Option<&Filter>) {
     } else {
         format!("{} entries", exporters.list.len())
     };
-    tracing::info!("reload: allow-list is in force ({allowed}); other settings need a restart");
+    tracing::info!(
+        "reload: allow-list is in force ({allowed}); allow-list and certificates apart, settings need a restart"
+    );
 }
 
 fn report(outcome: &Outcome, waiting: u64) -> ExitCode {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bus::LogCounts;
-use collector::metrics::{ALL, LOG, Metric, XDP, render, render_log, render_xdp};
+use collector::metrics::{ALL, LOG, Metric, STREAM, XDP, render, render_log, render_xdp};
 use collector::xdp::Count;
 use daemon::metrics::{Text, Type};
 use wire::verdict::Verdict;
@@ -41,6 +41,7 @@ fn the_page_has_the_table_of_the_code() {
     let on_page: Vec<_> = section.lines().filter(|line| line.starts_with("| `")).collect();
     let in_code: Vec<_> = ALL
         .iter()
+        .chain(STREAM)
         .chain(LOG)
         .chain(XDP)
         .map(|metric| line(metric))
@@ -84,6 +85,16 @@ fn what_is_rendered_is_the_table() {
     let mut text = Text::default();
     render(&collector.view(), &mut text);
     assert_eq!(rendered(&text.finish()), table(ALL));
+    collector.stop(common::PATIENCE);
+
+    let bus = Arc::new(common::MemoryBus::default());
+    let more = "[[collector.listener]]\nkind = \"syslog\"\naddress = \"127.0.0.1:0\"\ntransport = \"tcp\"";
+    let collector = collector::Collector::start(&common::config(more, &[]), bus).expect("starts");
+    let mut text = Text::default();
+    render(&collector.view(), &mut text);
+    assert_eq!(rendered(&text.finish()), table(&[ALL, STREAM].concat()));
+    collector.stop(common::PATIENCE);
+
     let mut text = Text::default();
     let log = LogCounts {
         dropped_datagrams: vec![(Some([192, 0, 2, 1].into()), 7), (None, 2)],
@@ -109,5 +120,4 @@ fn what_is_rendered_is_the_table() {
         text.contains("natrail_xdp_packets_total{exporter=\"cgn7\",verdict=\"accepted\"} 3\n"),
         "{text}"
     );
-    collector.stop(common::PATIENCE);
 }

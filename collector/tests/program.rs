@@ -331,6 +331,9 @@ fn refused(command: &mut Command) -> (Option<i32>, String) {
 fn what_cannot_start_ends_with_code_2_and_the_reason() {
     let good = configuration("natrail", "127.0.0.1", "");
     let xdp = format!("{good}[collector.xdp]\ninterfaces = [\"nosuchif0\"]\n");
+    let tls = format!(
+        "{good}transport = \"tls\"\ncertificate = \"/nowhere/certificate.pem\"\nkey = \"/nowhere/key.pem\"\n"
+    );
     for (text, arguments, words) in [
         (
             good.replace("cores = [0]", "cores = [100000]"),
@@ -347,6 +350,8 @@ fn what_cannot_start_ends_with_code_2_and_the_reason() {
             &[],
             "192.0.2.77:5140",
         ),
+        (tls.clone(), &["--check"], "/nowhere/certificate.pem"),
+        (tls, &[], "/nowhere/certificate.pem"),
         (xdp.clone(), &["--check"], "nosuchif0"),
         (xdp, &[], "nosuchif0"),
         ("[exporters]\nallow_all = true".into(), &[], "[collector]"),

@@ -283,7 +283,7 @@ fn a_taken_port_is_refused_and_free_again_after_the_end() {
     let refused = Collector::start(&config, Arc::new(MemoryBus::default()));
     let error = refused.err().expect("the port is taken");
     assert!(
-        matches!(error, StartError::PortInUse { address: named } if named == address),
+        matches!(error, StartError::PortInUse { address: named, .. } if named == address),
         "{error}"
     );
     assert!(error.to_string().contains(&address.to_string()));

@@ -3,6 +3,7 @@
 //! Unknown keys are refused. The doc comment of a field is its manual.
 
 mod bus;
+mod listener;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -11,6 +12,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 pub use bus::{Bus, BusKind, Compression, Log, Sync, WhenFull};
+pub use listener::{Listener, ListenerKind, StreamLimits, TlsFiles, Transport};
 
 /// Where the configuration is looked for when none is named.
 pub const DEFAULT_PATH: &str = "/etc/natrail/natrail.toml";
@@ -101,25 +103,6 @@ fn default_ring_buffers() -> u16 {
 }
 fn default_datagram_bytes_max() -> usize {
     65_535
-}
-
-/// `[[collector.listener]]`: one address to receive on.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Listener {
-    /// `syslog`. (`netflow` and `radius` frames are kept on the bus, but nothing decodes them yet.)
-    pub kind: ListenerKind,
-    /// Address and port, `0.0.0.0:514` or `[::]:514`. `[::]` takes IPv6 only; write both to have both.
-    pub address: SocketAddr,
-}
-
-/// What a listener receives.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Hash)]
-#[serde(rename_all = "lowercase")]
-pub enum ListenerKind {
-    Syslog,
-    Netflow,
-    Radius,
 }
 
 /// `[collector.xdp]`: the filter in the kernel.
@@ -366,13 +349,7 @@ impl Config {
                     .is_none_or(|xdp| !xdp.interfaces.is_empty()),
                 "collector.xdp.interfaces must name at least one interface",
             );
-            let mut addresses: Vec<_> = collector.listeners.iter().map(|l| l.address).collect();
-            addresses.sort();
-            addresses.dedup();
-            check(
-                addresses.len() == collector.listeners.len(),
-                "two [[collector.listener]] have the same address",
-            );
+            problems.extend(listener::problems(&collector.listeners));
         }
         problems
     }
@@ -414,8 +391,32 @@ mod tests {
         assert_eq!(config.bus.kind(), BusKind::Log);
     }
 
+    /// A configuration with a listener that has these lines too.
+    fn listener(more: &str) -> String {
+        format!(
+            "[exporters]\nallow_all = true\n[collector]\ncores = [0]\n\
+             [[collector.listener]]\nkind = \"syslog\"\naddress = \"[::1]:514\"\n{more}\n"
+        )
+    }
+
+    #[test]
+    fn listeners_for_streams_have_limits_and_files() {
+        let tls = "transport = \"tls\"\ncertificate = \"/c\"\nkey = \"/k\"\nidle_s = 5\nline_bytes_max = 1024\n\
+                   [[collector.listener]]\nkind = \"syslog\"\naddress = \"[::1]:514\"";
+        let config = parse(&listener(tls)).expect("valid: TCP and UDP ports are not the same");
+        let listeners = config.collector.expect("a collector").listeners;
+        let limits = listeners[0].stream_limits();
+        assert_eq!((limits.idle.as_secs(), limits.line_bytes_max), (5, 1024));
+        assert_eq!((limits.connections_max, limits.handshake.as_secs()), (1024, 10));
+        let files = listeners[0].tls_files().expect("files");
+        assert_eq!((files.key, files.client_ca), (&PathBuf::from("/k"), None));
+        assert_eq!(listeners[1].transport, Transport::Udp);
+        assert!(listeners[1].tls_files().is_none());
+    }
+
     #[test]
     fn mistakes_are_named() {
+        const SECOND: &str = "[[collector.listener]]\nkind = \"syslog\"\naddress = \"[::1]:514\"";
         for (text, word) in [
             ("[bus]\nbrokerz = \"x\"", "brokerz"),
             (
@@ -428,6 +429,21 @@ mod tests {
                 "[[exporters.exporter]]\naddress = \"10.0.0.1\"\nprofile = \"acme\"",
                 "acme",
             ),
+            (&listener("transport = \"sctp\""), "sctp"),
+            (&listener("transport = \"tls\""), "needs certificate and key"),
+            (&listener("transport = \"tcp\"\nkey = \"/k\""), "key is for"),
+            (&listener("idle_s = 5"), "idle_s is for"),
+            (&listener("transport = \"tcp\"\nidle_s = 0"), "idle_s must be"),
+            (&listener("transport = \"tcp\"\nidle = 5"), "unknown field `idle`"),
+            (
+                &listener("transport = \"tcp\"\nline_bytes_max = 66000"),
+                "line_bytes_max must be",
+            ),
+            (
+                &listener("transport = \"tcp\"").replace("syslog", "radius"),
+                "only kind",
+            ),
+            (&listener(SECOND), "same address"),
         ] {
             let error = parse(text).expect_err(text).to_string();
             assert!(error.contains(word), "{error}");

@@ -50,6 +50,8 @@ pub struct Settings {
     pub log: String,
     /// Lines of `[exporters]` and what belongs to it.
     pub exporters: String,
+    /// More listeners beside [`LISTENER`]: inline tables, each behind a comma.
+    pub listeners: String,
     /// More lines of `[collector]`, and of tables behind it.
     pub collector: String,
     /// More lines of `[consumer]`.
@@ -62,6 +64,7 @@ impl Default for Settings {
             bus: "queue_mib = 1024".into(),
             log: String::new(),
             exporters: "[[exporters.exporter]]\naddress = \"127.0.0.0/8\"".into(),
+            listeners: String::new(),
             collector: String::new(),
             consumer: String::new(),
         }
@@ -102,6 +105,7 @@ impl Stage {
             bus,
             log,
             exporters,
+            listeners,
             collector,
             consumer,
         } = &self.settings;
@@ -112,7 +116,7 @@ impl Stage {
              [database]\nurl = \"{url}\"\n\n\
              {exporters}\n\n\
              [collector]\ncores = [0]\nmetrics = \"{COLLECTOR_METRICS}\"\n\
-             listener = [{{ kind = \"syslog\", address = \"{LISTENER}\" }}]\n{collector}\n",
+             listener = [{{ kind = \"syslog\", address = \"{LISTENER}\" }}{listeners}]\n{collector}\n",
             own_bus = self.bus.configuration(),
             directory = self.log_directory().display(),
             group = self.bus.name(),

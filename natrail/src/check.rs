@@ -1,6 +1,7 @@
 //! `natrail check`: is the configuration right, and what does it mean? Reads, and touches nothing.
 
 mod bus;
+mod listener;
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -9,7 +10,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 use std::process::ExitCode;
 
-use config::{Config, ConfigError, ListenerKind, XdpMode};
+use config::{Config, ConfigError, Transport, XdpMode};
 use serde::Serialize;
 
 /// Say what the configuration means and what is wrong with it, without touching anything.
@@ -49,7 +50,7 @@ struct Meaning {
 #[derive(Debug, Serialize)]
 struct CollectorMeaning {
     cores: Vec<usize>,
-    listeners: Vec<ListenerMeaning>,
+    listeners: Vec<listener::Meaning>,
     xdp_interfaces: Vec<String>,
     xdp_mode: Option<&'static str>,
     frame_bytes: usize,
@@ -57,12 +58,6 @@ struct CollectorMeaning {
     socket_buffer_bytes: usize,
     datagram_bytes_max: usize,
     metrics: Option<SocketAddr>,
-}
-
-#[derive(Debug, Serialize)]
-struct ListenerMeaning {
-    kind: &'static str,
-    address: SocketAddr,
 }
 
 #[derive(Debug, Serialize)]
@@ -124,28 +119,12 @@ fn problems(error: &ConfigError) -> Vec<String> {
     }
 }
 
-/// Name in the configuration.
-fn kind_name(kind: ListenerKind) -> &'static str {
-    match kind {
-        ListenerKind::Syslog => "syslog",
-        ListenerKind::Netflow => "netflow",
-        ListenerKind::Radius => "radius",
-    }
-}
-
 fn meaning(config: &Config) -> Meaning {
     Meaning {
         bus: bus::Meaning::new(&config.bus),
         collector: config.collector.as_ref().map(|collector| CollectorMeaning {
             cores: collector.cores.clone(),
-            listeners: collector
-                .listeners
-                .iter()
-                .map(|listener| ListenerMeaning {
-                    kind: kind_name(listener.kind),
-                    address: listener.address,
-                })
-                .collect(),
+            listeners: collector.listeners.iter().map(listener::Meaning::new).collect(),
             xdp_interfaces: collector
                 .xdp
                 .iter()
@@ -241,25 +220,21 @@ fn warnings(config: &Config, path: &Path) -> Vec<String> {
                     "CPU {core} serves both collector and consumer; a busy consumer may cost datagrams"
                 ));
             }
-            for listener in &collector.listeners {
-                let address = listener.address;
-                if listener.kind != ListenerKind::Syslog {
-                    warn(format!(
-                        "listener {address}: {} is kept on the bus, but not decoded yet",
-                        kind_name(listener.kind)
-                    ));
-                }
-                match address.port() {
-                    0 => warn(format!(
-                        "listener {address}: port 0 lets the kernel choose a port at each start"
-                    )),
-                    1..1024 => warn(format!(
-                        "listener {address}: a port below 1024 needs CAP_NET_BIND_SERVICE"
-                    )),
-                    _ => {}
-                }
+            collector
+                .listeners
+                .iter()
+                .flat_map(listener::warnings)
+                .for_each(&mut warn);
+            let listens = |with: fn(Transport) -> bool| {
+                (collector.listeners.iter()).any(|listener| with(listener.transport))
+            };
+            let has_datagrams = listens(|transport| transport == Transport::Udp);
+            let has_streams = listens(|transport| transport != Transport::Udp);
+            if collector.xdp.is_some() && has_streams {
+                warn("collector.xdp is for datagrams: it passes TCP, and strangers are refused when they connect".into());
             }
             match &collector.xdp {
+                None if !has_datagrams => {}
                 None => warn("there is no [collector.xdp]: what is not allowed is dropped in user space, which costs more".into()),
                 Some(xdp) => {
                     for interface in &xdp.interfaces {
@@ -355,11 +330,7 @@ fn print_meaning(out: &mut impl Write, meaning: &Meaning) -> std::io::Result<()>
             metrics(collector.metrics)
         )?;
         for listener in &collector.listeners {
-            writeln!(
-                out,
-                "           listens on {} for {}",
-                listener.address, listener.kind
-            )?;
+            listener.print(out)?;
         }
         match collector.xdp_mode {
             Some(mode) => writeln!(

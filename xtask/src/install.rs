@@ -45,6 +45,13 @@ pub const NETWORK: &[Need] = &[
     need("ethtool", "ethtool", "sets up veth for XDP"),
 ];
 
+/// For tests of syslog over TCP and TLS: senders that others wrote.
+pub const SENDERS: &[Need] = &[
+    need("logger", "bsdutils", "sends syslog over TCP"),
+    need("loggen", "syslog-ng-core", "sends syslog over TCP and TLS"),
+    need("openssl", "openssl", "sends anything over TLS"),
+];
+
 /// For building the daemons: rdkafka, zstd and mimalloc are C.
 pub const BUILD: &[Need] = &[
     need("cc", "build-essential", "compiles librdkafka"),

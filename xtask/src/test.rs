@@ -11,7 +11,7 @@ use crate::{ebpf, install, paths, progress, services};
 /// Installs, starts, checks and tests; false when a test failed.
 pub fn run() -> Result<bool> {
     let mut needs = services::needs(services::ALL);
-    needs.extend([install::KAFKA, install::NETWORK, install::BUILD]);
+    needs.extend([install::KAFKA, install::NETWORK, install::SENDERS, install::BUILD]);
     install::ensure(&needs)?;
     ensure_component("fmt", "rustfmt")?;
     ensure_component("clippy", "clippy")?;

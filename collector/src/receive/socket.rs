@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::fd::AsRawFd;
 use std::time::Duration;
 
-use config::{Listener, ListenerKind};
+use config::{Listener, ListenerKind, Transport};
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use wire::frame::PayloadKind;
 
@@ -77,6 +77,7 @@ impl ListenSocket {
     fn open(listener: &Listener, address: SocketAddr) -> Result<Self, StartError> {
         let step = |what| {
             move |source| StartError::Socket {
+                protocol: "UDP",
                 what,
                 address,
                 source,
@@ -132,6 +133,7 @@ impl ListenSocket {
         self.socket
             .set_reuse_port(true)
             .map_err(|source| StartError::Socket {
+                protocol: "UDP",
                 what: "set SO_REUSEPORT",
                 address: self.address,
                 source,
@@ -139,17 +141,7 @@ impl ListenSocket {
     }
 
     fn bind_error(&self, source: io::Error) -> StartError {
-        let address = self.address;
-        match source.kind() {
-            io::ErrorKind::AddrInUse => StartError::PortInUse { address },
-            io::ErrorKind::PermissionDenied => StartError::PortForbidden { address },
-            io::ErrorKind::AddrNotAvailable => StartError::NoSuchAddress { address },
-            _ => StartError::Socket {
-                what: "bind",
-                address,
-                source,
-            },
-        }
+        StartError::of_bind("UDP", self.address, source)
     }
 }
 
@@ -162,7 +154,7 @@ pub fn payload_kind(kind: ListenerKind) -> PayloadKind {
     }
 }
 
-/// Opens the sockets of `threads` threads: one for each listener and thread, in the listeners' order.
+/// Opens the sockets of `threads` threads: one for each UDP listener and thread, in the listeners' order.
 ///
 /// Each has a receive buffer of `buffer_bytes`, or what net.core.rmem_max allows without CAP_NET_ADMIN (said in the log).
 pub fn open_all(
@@ -171,11 +163,12 @@ pub fn open_all(
     buffer_bytes: usize,
 ) -> Result<Vec<Vec<ListenSocket>>, StartError> {
     let mut all: Vec<Vec<ListenSocket>> = (0..threads).map(|_| Vec::new()).collect();
-    for listener in listeners {
+    for listener in (listeners.iter()).filter(|listener| listener.transport == Transport::Udp) {
         let mut address = listener.address;
         for (thread, sockets) in all.iter_mut().enumerate() {
             let mut socket = ListenSocket::open(listener, address)?;
             let forced = grow_buffer(&socket.socket, buffer_bytes).map_err(|source| StartError::Socket {
+                protocol: "UDP",
                 what: "size the receive buffer",
                 address,
                 source,

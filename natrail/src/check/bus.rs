@@ -249,7 +249,7 @@ fn too_small(config: &Config) -> Option<String> {
         .collector
         .iter()
         .flat_map(|collector| &collector.listeners)
-        .map(|listener| super::kind_name(listener.kind))
+        .map(|listener| super::listener::kind_name(listener.kind))
         .collect();
     kinds.sort_unstable();
     kinds.dedup();

@@ -1,0 +1,131 @@
+//! The way of a message behind its connection: counted, and into a frame.
+
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use wire::frame::{Datagram, PayloadKind};
+
+use super::counters::StreamCounters;
+use super::framing::Message;
+use crate::allow_list::ExporterCache;
+use crate::counters::ThreadCounters;
+use crate::framer::Framer;
+
+/// What the thread of the connections has behind them.
+#[derive(Debug)]
+pub struct Intake {
+    framer: Framer,
+    exporters: ExporterCache,
+    counters: Arc<ThreadCounters>,
+    streams: Arc<StreamCounters>,
+    /// The moment of the present turn.
+    now: Instant,
+}
+
+/// Where messages of a connection come from.
+#[derive(Clone, Copy, Debug)]
+pub struct Origin {
+    pub peer: SocketAddr,
+    pub destination_port: u16,
+    pub tls: bool,
+    pub partition: i32,
+    /// When the octets were read, ns since 1970 (UTC).
+    pub received_ns: u64,
+}
+
+impl Intake {
+    pub fn new(
+        framer: Framer,
+        exporters: ExporterCache,
+        counters: Arc<ThreadCounters>,
+        streams: Arc<StreamCounters>,
+    ) -> Self {
+        Self {
+            framer,
+            exporters,
+            counters,
+            streams,
+            now: Instant::now(),
+        }
+    }
+
+    /// A turn begins: the newest allow-list is in force.
+    pub fn begin(&mut self) {
+        self.exporters.refresh();
+        self.now = Instant::now();
+    }
+
+    /// The moment of the present turn.
+    pub fn now(&self) -> Instant {
+        self.now
+    }
+
+    pub fn streams(&self) -> &StreamCounters {
+        &self.streams
+    }
+
+    /// Octets of all messages so far.
+    pub fn received_bytes(&self) -> u64 {
+        self.counters.received_bytes.get()
+    }
+
+    /// The partition of the peer; `None` if it may not send.
+    pub fn partition(&mut self, peer: IpAddr) -> Option<i32> {
+        self.exporters.partition(peer)
+    }
+
+    /// Whether there is room for another message. Ask before each: what is taken without room is dropped.
+    pub fn ready(&mut self) -> bool {
+        self.framer.has_spare()
+    }
+
+    /// Puts a message into its frame.
+    pub fn take(&mut self, origin: &Origin, message: Message<'_>) {
+        if message.truncated {
+            self.streams.cut_long.add(1);
+        }
+        self.frame(origin, message);
+    }
+
+    /// The same with what is there of a message in which the connection ended.
+    pub fn take_rest(&mut self, origin: &Origin, message: Message<'_>) {
+        self.streams.cut_by_end.add(1);
+        self.frame(origin, message);
+    }
+
+    fn frame(&mut self, origin: &Origin, message: Message<'_>) {
+        self.counters.received.add(1);
+        self.counters.received_bytes.add(message.payload.len() as u64);
+        if origin.tls {
+            self.streams.tls_messages.add(1);
+        } else {
+            self.streams.tcp_messages.add(1);
+        }
+        let datagram = Datagram {
+            exporter: origin.peer.ip(),
+            source_port: origin.peer.port(),
+            destination_port: origin.destination_port,
+            received_ns: origin.received_ns,
+            truncated: message.truncated,
+            payload: message.payload,
+        };
+        self.framer
+            .push(PayloadKind::Syslog, origin.partition, &datagram, self.now);
+    }
+
+    /// How long until a frame is old enough to be closed; `None` while all are empty.
+    pub fn close_in(&self, now: Instant) -> Option<Duration> {
+        self.framer
+            .next_close()
+            .map(|at| at.saturating_duration_since(now))
+    }
+
+    pub fn close_aged(&mut self) {
+        self.framer.close_aged(Instant::now());
+    }
+
+    pub fn close_all(&mut self) {
+        self.framer.close_all();
+    }
+}
