@@ -6,6 +6,7 @@
 //! A *stream* is one partition of one topic: frames in it have consecutive-or-growing offsets and keep their order.
 
 pub mod connect;
+mod counters;
 pub mod kafka;
 pub mod log;
 

@@ -13,6 +13,7 @@ use rdkafka::statistics::Statistics;
 
 use super::client::{Link, Names, producer_settings, refused};
 use super::producer::Renewable;
+use crate::counters::{Amount, Counters};
 use crate::{BusError, FrameSender, QueueFull, SendCounts, Stream};
 
 /// An idempotent producer with a thread of its own for acknowledgements.
@@ -29,11 +30,7 @@ pub struct KafkaSender {
 pub fn connect_sender(bus: &config::Bus) -> Result<KafkaSender, BusError> {
     let shared = Arc::new(Shared {
         link: Link::new(bus, "sending frames"),
-        acknowledged_frames: AtomicU64::new(0),
-        acknowledged_datagrams: AtomicU64::new(0),
-        acknowledged_bytes: AtomicU64::new(0),
-        failed_frames: AtomicU64::new(0),
-        failed_datagrams: AtomicU64::new(0),
+        counters: Counters::default(),
         in_flight_frames: AtomicU64::new(0),
     });
     let settings = producer_settings(bus, "natrail-collector", u64::from(bus.queue_mib) * 1024);
@@ -73,15 +70,8 @@ impl FrameSender for KafkaSender {
     }
 
     fn counts(&self) -> SendCounts {
-        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        SendCounts {
-            acknowledged_frames: of(&self.shared.acknowledged_frames),
-            acknowledged_datagrams: of(&self.shared.acknowledged_datagrams),
-            acknowledged_bytes: of(&self.shared.acknowledged_bytes),
-            failed_frames: of(&self.shared.failed_frames),
-            failed_datagrams: of(&self.shared.failed_datagrams),
-            in_flight_frames: of(&self.shared.in_flight_frames),
-        }
+        let in_flight_frames = self.shared.in_flight_frames.load(Ordering::Relaxed);
+        self.shared.counters.with_in_flight(in_flight_frames)
     }
 
     fn is_up(&self) -> bool {
@@ -91,28 +81,19 @@ impl FrameSender for KafkaSender {
 
 struct Shared {
     link: Link,
-    acknowledged_frames: AtomicU64,
-    acknowledged_datagrams: AtomicU64,
-    acknowledged_bytes: AtomicU64,
-    failed_frames: AtomicU64,
-    failed_datagrams: AtomicU64,
+    counters: Counters,
     in_flight_frames: AtomicU64,
 }
 
 impl Shared {
     fn acknowledged(&self, bytes: usize, datagrams: usize) {
         self.link.answered();
-        self.acknowledged_frames.fetch_add(1, Ordering::Relaxed);
-        self.acknowledged_datagrams
-            .fetch_add(datagrams as u64, Ordering::Relaxed);
-        self.acknowledged_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
+        self.counters.acknowledged(Amount::frame(datagrams as u32, bytes));
         self.in_flight_frames.fetch_sub(1, Ordering::Relaxed);
     }
 
     fn failed(&self, error: &KafkaError, datagrams: usize) {
-        self.failed_frames.fetch_add(1, Ordering::Relaxed);
-        self.failed_datagrams
-            .fetch_add(datagrams as u64, Ordering::Relaxed);
+        self.counters.failed(1, datagrams as u64);
         self.in_flight_frames.fetch_sub(1, Ordering::Relaxed);
         self.link.complain(format_args!(
             "refused a frame of {datagrams} datagrams, which is lost: {error}"

@@ -14,6 +14,7 @@ use daemon::repeat::Repeat;
 use super::directory::{Root, sync_directory};
 use super::retention::Reason;
 use super::writer::{Bounds, LogWriter, WriteError};
+use crate::counters::{Amount, Counters};
 use crate::{BusError, FrameSender, LogCounts, QueueFull, SendCounts, Stream};
 
 /// How soon a disk that refused is tried again.
@@ -44,11 +45,7 @@ struct Shared {
     wake: Condvar,
     stop: AtomicBool,
     up: AtomicBool,
-    acknowledged_frames: AtomicU64,
-    acknowledged_datagrams: AtomicU64,
-    acknowledged_bytes: AtomicU64,
-    failed_frames: AtomicU64,
-    failed_datagrams: AtomicU64,
+    counters: Counters,
     in_flight_frames: AtomicU64,
     write_errors: AtomicU64,
     said: Repeat,
@@ -69,14 +66,6 @@ struct Queued {
     stream: Stream,
     frame: Box<[u8]>,
     datagrams: u32,
-}
-
-/// Frames, datagrams and octets.
-#[derive(Clone, Copy, Default)]
-struct Amount {
-    frames: u64,
-    datagrams: u64,
-    bytes: u64,
 }
 
 /// Opens the log below `bus.log.directory` for writing, with all streams that frames may come for.
@@ -106,11 +95,7 @@ fn open_sender(root: Root, bus: &config::Bus, streams: &[Stream]) -> Result<LogS
         wake: Condvar::new(),
         stop: AtomicBool::new(false),
         up: AtomicBool::new(true),
-        acknowledged_frames: AtomicU64::new(0),
-        acknowledged_datagrams: AtomicU64::new(0),
-        acknowledged_bytes: AtomicU64::new(0),
-        failed_frames: AtomicU64::new(0),
-        failed_datagrams: AtomicU64::new(0),
+        counters: Counters::default(),
         in_flight_frames: AtomicU64::new(0),
         write_errors: AtomicU64::new(0),
         said: Repeat::every(SAY_AGAIN),
@@ -204,16 +189,10 @@ impl FrameSender for LogSender {
     }
 
     fn counts(&self) -> SendCounts {
-        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let shared = &self.shared;
-        SendCounts {
-            acknowledged_frames: of(&shared.acknowledged_frames),
-            acknowledged_datagrams: of(&shared.acknowledged_datagrams),
-            acknowledged_bytes: of(&shared.acknowledged_bytes),
-            failed_frames: of(&shared.failed_frames),
-            failed_datagrams: of(&shared.failed_datagrams),
-            in_flight_frames: of(&shared.in_flight_frames),
-        }
+        shared
+            .counters
+            .with_in_flight(shared.in_flight_frames.load(Ordering::Relaxed))
     }
 
     fn is_up(&self) -> bool {
@@ -278,15 +257,9 @@ impl Shared {
 
     /// The disk has taken a frame.
     fn appended(&self, state: &mut State, bytes: usize, datagrams: u32) {
-        let amount = Amount {
-            frames: 1,
-            datagrams: datagrams.into(),
-            bytes: bytes as u64,
-        };
+        let amount = Amount::frame(datagrams, bytes);
         if self.sync == config::Sync::Always {
-            state.unsynced.frames += amount.frames;
-            state.unsynced.datagrams += amount.datagrams;
-            state.unsynced.bytes += amount.bytes;
+            state.unsynced.add(amount);
             self.wake.notify_one();
         } else {
             self.acknowledge(amount);
@@ -302,11 +275,7 @@ impl Shared {
     }
 
     fn acknowledge(&self, amount: Amount) {
-        self.acknowledged_frames
-            .fetch_add(amount.frames, Ordering::Relaxed);
-        self.acknowledged_datagrams
-            .fetch_add(amount.datagrams, Ordering::Relaxed);
-        self.acknowledged_bytes.fetch_add(amount.bytes, Ordering::Relaxed);
+        self.counters.acknowledged(amount);
         self.in_flight_frames.fetch_sub(amount.frames, Ordering::Relaxed);
     }
 
@@ -447,9 +416,7 @@ impl Shared {
                 if let Some(writer) = &mut self.lock().writer {
                     writer.begin_anew();
                 }
-                self.failed_frames.fetch_add(amount.frames, Ordering::Relaxed);
-                self.failed_datagrams
-                    .fetch_add(amount.datagrams, Ordering::Relaxed);
+                self.counters.failed(amount.frames, amount.datagrams);
                 self.in_flight_frames.fetch_sub(amount.frames, Ordering::Relaxed);
             }
         }

@@ -32,6 +32,7 @@ use rdkafka::{ClientConfig, ClientContext, Message};
 
 use super::client::{Link, Names, is_final, producer_settings, refused};
 use super::gate::Gate;
+use crate::counters::{Amount, Counters};
 use crate::log::directory::Root;
 use crate::log::sender::in_use;
 use crate::log::writer::{Bounds, LogWriter, WriteError};
@@ -101,11 +102,7 @@ struct Shared {
     /// There is something for the thread to do.
     wake: Condvar,
     stop: AtomicBool,
-    acknowledged_frames: AtomicU64,
-    acknowledged_datagrams: AtomicU64,
-    acknowledged_bytes: AtomicU64,
-    failed_frames: AtomicU64,
-    failed_datagrams: AtomicU64,
+    counters: Counters,
     spilled_frames: AtomicU64,
     write_errors: AtomicU64,
     said: Repeat,
@@ -164,11 +161,7 @@ impl Shared {
             }),
             wake: Condvar::new(),
             stop: AtomicBool::new(false),
-            acknowledged_frames: AtomicU64::new(0),
-            acknowledged_datagrams: AtomicU64::new(0),
-            acknowledged_bytes: AtomicU64::new(0),
-            failed_frames: AtomicU64::new(0),
-            failed_datagrams: AtomicU64::new(0),
+            counters: Counters::default(),
             spilled_frames: AtomicU64::new(0),
             write_errors: AtomicU64::new(0),
             said: Repeat::every(SAY_AGAIN),
@@ -283,9 +276,7 @@ impl Shared {
     }
 
     fn give_up(&self, error: &KafkaError, datagrams: u32) {
-        self.failed_frames.fetch_add(1, Ordering::Relaxed);
-        self.failed_datagrams
-            .fetch_add(datagrams.into(), Ordering::Relaxed);
+        self.counters.failed(1, datagrams.into());
         self.link.complain(format_args!(
             "refused a frame of {datagrams} datagrams, which is lost: {error}"
         ));
@@ -457,16 +448,8 @@ impl FrameSender for SpillSender {
     }
 
     fn counts(&self) -> SendCounts {
-        let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
-        let shared = &self.shared;
-        SendCounts {
-            acknowledged_frames: of(&shared.acknowledged_frames),
-            acknowledged_datagrams: of(&shared.acknowledged_datagrams),
-            acknowledged_bytes: of(&shared.acknowledged_bytes),
-            failed_frames: of(&shared.failed_frames),
-            failed_datagrams: of(&shared.failed_datagrams),
-            in_flight_frames: shared.lock().lanes.iter().map(Lane::under_way).sum(),
-        }
+        let in_flight_frames = self.shared.lock().lanes.iter().map(Lane::under_way).sum();
+        self.shared.counters.with_in_flight(in_flight_frames)
     }
 
     fn is_up(&self) -> bool {
@@ -535,13 +518,9 @@ impl ProducerContext for Context {
             Ok(message) => {
                 shared.link.answered();
                 let datagrams = lane.acknowledged(tag.ticket);
-                shared.acknowledged_frames.fetch_add(1, Ordering::Relaxed);
                 shared
-                    .acknowledged_datagrams
-                    .fetch_add(datagrams.into(), Ordering::Relaxed);
-                shared
-                    .acknowledged_bytes
-                    .fetch_add(message.payload_len() as u64, Ordering::Relaxed);
+                    .counters
+                    .acknowledged(Amount::frame(datagrams, message.payload_len()));
                 state.progress = Instant::now();
                 if !state.lanes[tag.place].is_direct() {
                     shared.wake.notify_one();
