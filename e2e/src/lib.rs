@@ -165,6 +165,20 @@ impl Stage {
         Process::spawn("natrail-consumer", &mut command, &self.path("consumer.log"))
     }
 
+    /// Starts one more consumer beside the others, with metrics of its own.
+    pub fn another_consumer(&self) -> Result<Process> {
+        let metrics = free_address()?;
+        let own = std::fs::read_to_string(self.config())?
+            .replace(&self.consumer_metrics.to_string(), &metrics.to_string());
+        let config = self.path(&format!("consumer-{}.toml", metrics.port()));
+        std::fs::write(&config, own).context("cannot write the configuration")?;
+        let mut command = self.prepare(Command::new(&self.binaries.consumer));
+        command.arg("--config").arg(&config);
+        let mut consumer = Process::spawn("natrail-consumer", &mut command, &self.path("consumer.log"))?;
+        consumer.wait_until(PATIENCE, "its metrics", || metrics::get(metrics, None).is_ok())?;
+        Ok(consumer)
+    }
+
     /// Runs `natrail` to its end.
     pub fn natrail(&self, arguments: &[&str]) -> Result<Output> {
         self.natrail_at(&self.database.url(), arguments)

@@ -28,7 +28,13 @@ fn every_line_arrives_from_the_exporter_that_the_expectation_names() {
         let mut buffer = [0; 4096];
         let mut lines: HashMap<IpAddr, Vec<String>> = HashMap::new();
         for _ in 0..COUNT {
-            let (length, from) = socket.recv_from(&mut buffer).expect("a datagram");
+            // With a timeout, a machine that was suspended for a moment interrupts it.
+            let (length, from) = loop {
+                match socket.recv_from(&mut buffer) {
+                    Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+                    received => break received.expect("a datagram"),
+                }
+            };
             lines.entry(from.ip()).or_default().push(text(&buffer[..length]));
         }
         lines
