@@ -69,7 +69,7 @@ pub fn run(shared: &Arc<Shared>) {
         if rests || !shared.gate.is_open() {
             continue;
         }
-        budget.refill();
+        budget.refill(Instant::now());
         let places = shared.places.len();
         let mut any = false;
         for place in 0..places {
@@ -261,9 +261,8 @@ impl Budget {
         }
     }
 
-    fn refill(&mut self) {
-        let now = Instant::now();
-        let more = (now - self.at).as_secs_f64() * self.bytes_per_s as f64;
+    fn refill(&mut self, now: Instant) {
+        let more = now.saturating_duration_since(self.at).as_secs_f64() * self.bytes_per_s as f64;
         self.at = now;
         let most = (self.bytes_per_s / BURST).max(1) as i64;
         self.left = (self.left + more as i64).min(most);
@@ -275,5 +274,32 @@ impl Budget {
 
     fn spend(&mut self, bytes: usize) {
         self.left -= bytes as i64;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_long_pause_buys_a_short_burst_only() {
+        let mut budget = Budget::new(1000);
+        let later = budget.at + Duration::from_mins(1);
+        assert!(!budget.allows(), "nothing before time has passed");
+        budget.refill(later);
+        let mut sent = 0;
+        while budget.allows() {
+            budget.spend(30);
+            sent += 30;
+        }
+        assert_eq!(
+            sent, 120,
+            "a tenth of a second's worth, and the frame that goes beyond"
+        );
+        // What went beyond is paid back first.
+        budget.refill(later + Duration::from_millis(20));
+        assert!(!budget.allows());
+        budget.refill(later + Duration::from_millis(30));
+        assert!(budget.allows());
     }
 }
