@@ -30,7 +30,7 @@ use crate::stream::worker::StreamWorker;
 use crate::worker::Worker;
 
 /// Buffers of each thread beyond one for every stream, in octets: what may wait while the bus takes its time, as a disk
-/// does. Memory is taken from the machine only when they are used.
+/// does.
 const WAITING_BYTES: usize = 64 * 1024 * 1024;
 
 /// The sockets of a collector: all that needs privileges. Datagrams wait in them until [`Sockets::start`].

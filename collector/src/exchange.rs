@@ -36,7 +36,7 @@ pub struct Exchange {
 }
 
 impl Exchange {
-    /// With `buffers` free buffers of `buffer_bytes` octets (taken from the machine only when first used).
+    /// With `buffers` free buffers of `buffer_bytes` octets.
     pub fn new(buffers: usize, buffer_bytes: usize) -> Self {
         let free = ArrayQueue::new(buffers);
         for _ in 0..buffers {

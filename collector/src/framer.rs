@@ -179,7 +179,7 @@ impl Framer {
     }
 
     fn buffer(&mut self) -> Option<Buffer> {
-        // Those that came back first: a buffer that was never used costs no memory yet.
+        // Those that came back first: they are the ones that are still in the CPU's cache.
         self.exchange.take_back(&mut self.spare);
         self.spare.pop()
     }
