@@ -265,7 +265,10 @@ impl Cursor {
         if reader.file().metadata()?.nlink() == 0 {
             return Ok(false);
         }
-        position.claim(reader.header().base)?;
+        if let Err(error) = position.claim(reader.header().base) {
+            // Only the writer's counts ask for it: a disk that has become read-only is still read.
+            tracing::debug!("claim of {} not noted: {error}", self.directory.path().display());
+        }
         Ok(true)
     }
 

@@ -130,7 +130,8 @@ impl Root {
 
     /// Identity of the log that is there. `NotFound` if there is none, `InvalidData` if it is no log of this version.
     pub fn id(&self) -> io::Result<String> {
-        let text = std::fs::read_to_string(self.0.join("LOG"))?;
+        let text = std::fs::read(self.0.join("LOG"))?;
+        let text = String::from_utf8_lossy(&text);
         let mut words = text.split_whitespace();
         match (words.next(), words.next(), words.next()) {
             (Some(MARK), Some(VERSION), Some(id)) if id.len() == 2 * ID_OCTETS => Ok(id.to_owned()),

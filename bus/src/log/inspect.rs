@@ -215,7 +215,7 @@ pub fn verify(root: &Root, stream: Stream, mut progress: impl FnMut(u64)) -> io:
 }
 
 /// Octets of the last segment, if its header is damaged: a cursor waits before it for a header that never comes.
-fn unreadable_end(root: &Root, stream: Stream) -> io::Result<u64> {
+pub fn unreadable_end(root: &Root, stream: Stream) -> io::Result<u64> {
     let directory = root.stream(stream);
     let Some(base) = directory.segments()?.last().copied() else {
         return Ok(0);

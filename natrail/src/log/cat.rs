@@ -184,7 +184,9 @@ impl<W: Write> Cat<W> {
                     std::thread::sleep(FOLLOW_EVERY);
                 }
                 Read::End => {
-                    self.end(&cursor);
+                    let unreadable = inspect::unreadable_end(&log.root, self.stream)
+                        .with_context(|| log.cannot_read(self.stream))?;
+                    self.end(cursor.damaged_bytes() + cursor.unread_bytes() + unreadable);
                     break;
                 }
             }
@@ -193,8 +195,7 @@ impl<W: Write> Cat<W> {
     }
 
     /// Nothing more is there: whether what was there was whole.
-    fn end(&mut self, cursor: &Cursor) {
-        let octets = cursor.damaged_bytes() + cursor.unread_bytes();
+    fn end(&mut self, octets: u64) {
         if octets > 0 {
             self.gap(&format!("{octets} octets of {} are no whole record", self.stream));
         }

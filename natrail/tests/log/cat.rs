@@ -163,6 +163,25 @@ fn cat_says_what_is_damaged_and_goes_on() {
 }
 
 #[test]
+fn cat_says_that_the_only_segment_cannot_be_read() {
+    let directory = tempfile::tempdir().expect("a directory");
+    let (root, mut writer) = log(directory.path());
+    let payloads = numbered(2);
+    write(&mut writer, SYSLOG, PayloadKind::Syslog, &borrowed(&payloads), 2);
+    // Both copies of its header.
+    damage(&root, SYSLOG, 3);
+    damage(&root, SYSLOG, 64 + 3);
+    let output = run(directory.path(), &["cat", "syslog/0"]);
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output.stderr));
+    assert!(output.stdout.is_empty());
+    assert!(
+        text(&output.stderr).contains("no whole record"),
+        "{}",
+        text(&output.stderr)
+    );
+}
+
+#[test]
 fn binary_kinds_are_objects_alone() {
     let directory = tempfile::tempdir().expect("a directory");
     let (_root, mut writer) = log(directory.path());

@@ -144,13 +144,7 @@ impl Account {
             sent.events(),
             "events",
         );
-        line(
-            "database",
-            "frames taken",
-            taken.frames + taken.bad_frames,
-            frames,
-            bus.records(),
-        );
+        line("database", "frames taken", taken.frames, frames, bus.records());
         line(
             "database",
             "datagrams taken",
