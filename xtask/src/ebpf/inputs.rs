@@ -22,7 +22,10 @@ pub const ALL: [Programs; 2] = [COLLECTOR, HARNESS];
 
 const COLLECTOR: Programs = Programs {
     directory: "collector-ebpf",
-    objects: &[("natrail-collector-ebpf", "natrail-collector.bpf.o")],
+    objects: &[
+        ("natrail-collector-ebpf", "natrail-collector.bpf.o"),
+        ("natrail-spread", "natrail-spread.bpf.o"),
+    ],
     record: "natrail-collector.bpf.toml",
     sources: &[
         "Cargo.toml",
@@ -31,6 +34,7 @@ const COLLECTOR: Programs = Programs {
         "../wire/Cargo.toml",
         "../wire/src/lib.rs",
         "../wire/src/packet.rs",
+        "../wire/src/spread.rs",
         "../wire/src/verdict.rs",
     ],
 };
