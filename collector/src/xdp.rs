@@ -23,13 +23,14 @@ use wire::verdict::{
     Settings, VERDICTS, Verdict, counter_index,
 };
 
-use error::{attach_error, load_error, map_error, missing, mode_name, reasons};
+use error::{attach_error, load_error, map_error, missing, mode_name};
 use numbers::{Cells, Numbers, add, subtract};
 
 mod error;
 mod numbers;
 
 pub use error::XdpError;
+pub(crate) use error::{has_code, reasons};
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../collector-ebpf/natrail-collector.bpf.o");
 

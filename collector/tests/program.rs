@@ -406,3 +406,13 @@ fn without_the_capability_a_low_port_is_refused() {
     let (code, log) = refused(&mut command);
     assert!(code == Some(2) && log.contains("CAP_NET_BIND_SERVICE"), "{log}");
 }
+
+#[test]
+fn without_cap_bpf_it_says_that_one_exporter_uses_one_thread() {
+    let text = configuration("natrail", "127.0.0.1", "").replace("cores = [0]", "cores = [0, 0]");
+    let setup = Setup::new(&text);
+    let mut command = Command::new("setpriv");
+    command.args(["--bounding-set=-all", "--inh-caps=-all", PROGRAM]);
+    let log = setup.start_as(command, NO_KAFKA).process.log();
+    assert!(log.contains("one of 2 threads only: CAP_BPF is missing"), "{log}");
+}

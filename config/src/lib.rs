@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 pub use bus::{Bus, BusKind, Compression, Log, Sync, WhenFull};
-pub use listener::{Listener, ListenerKind, StreamLimits, TlsFiles, Transport};
+pub use listener::{Listener, ListenerKind, Spread, StreamLimits, TlsFiles, Transport};
 
 /// Where the configuration is looked for when none is named.
 pub const DEFAULT_PATH: &str = "/etc/natrail/natrail.toml";

@@ -15,6 +15,11 @@ pub struct Listener {
     pub kind: ListenerKind,
     /// Address and port, `0.0.0.0:514` or `[::]:514`. `[::]` takes IPv6 only; write both to have both.
     pub address: SocketAddr,
+    /// UDP: how datagrams are given to the threads of `collector.cores`. `datagram`: in turn, so that one exporter uses all
+    /// threads (syslog, if nothing is said). `exporter`: those of one address always to the same thread (NetFlow and
+    /// RADIUS, if nothing is said; a template must not be overtaken). `off`: by the kernel's hash of addresses and ports.
+    /// The first two need CAP_BPF; without it, a warning says so, and it is as with `off`.
+    spread: Option<Spread>,
     /// `udp`; for syslog also `tcp` (RFC 6587) and `tls` (RFC 5425; port 6514). What follows is for those two.
     #[serde(default)]
     pub transport: Transport,
@@ -43,6 +48,15 @@ pub enum ListenerKind {
     Syslog,
     Netflow,
     Radius,
+}
+
+/// How datagrams of a listener are given to the threads.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
+#[serde(rename_all = "lowercase")]
+pub enum Spread {
+    Datagram,
+    Exporter,
+    Off,
 }
 
 /// How messages come to a listener.
@@ -85,6 +99,14 @@ impl Transport {
 }
 
 impl Listener {
+    /// How its datagrams are given to the threads.
+    pub fn spread(&self) -> Spread {
+        self.spread.unwrap_or(match self.kind {
+            ListenerKind::Syslog => Spread::Datagram,
+            ListenerKind::Netflow | ListenerKind::Radius => Spread::Exporter,
+        })
+    }
+
     /// The limits of its connections, for TCP and TLS.
     pub fn stream_limits(&self) -> StreamLimits {
         StreamLimits {
@@ -118,6 +140,14 @@ impl Listener {
         check(
             is_udp || self.kind == ListenerKind::Syslog,
             "only kind = \"syslog\" comes over TCP and TLS",
+        );
+        check(
+            is_udp || self.spread.is_none(),
+            "spread is for transport = \"udp\"",
+        );
+        check(
+            self.kind == ListenerKind::Syslog || self.spread != Some(Spread::Datagram),
+            "spread = \"datagram\" is for syslog: of NetFlow and RADIUS, what comes later depends on what came before",
         );
         for (key, is_set) in [
             ("connections_max", self.connections_max.is_some()),

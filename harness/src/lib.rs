@@ -2,6 +2,7 @@
 //!
 //! - [`services`]: where Kafka and PostgreSQL are
 //! - [`netns`]: network namespaces, and veth pairs between them
+//! - [`live`]: datagrams at an exact rate, from the kernel
 //! - [`relay`]: TCP from inside a namespace to outside, which can be cut
 //! - [`process`]: programs that are signalled, waited for, and never left behind
 //! - [`kafka`]: what the broker itself says about topics
@@ -18,6 +19,7 @@ pub mod broker;
 pub mod database;
 pub mod frame_log;
 pub mod kafka;
+pub mod live;
 pub mod metrics;
 pub mod netns;
 pub mod process;

@@ -42,7 +42,7 @@ fn push(batch: &mut Batch, line: &'static str, public: IpAddr, streams: [i32; 2]
     };
     let mut event = Event::new(kind, action, public, Some(public));
     (event.time_ns, event.time_source) = (Some(time), TimeSource::DeviceEvent);
-    let (mut exporter, mut stream) = (ip("192.0.2.1"), streams[0]);
+    let (mut exporter, mut stream, mut received) = (ip("192.0.2.1"), streams[0], at(0.0));
     for word in words {
         let (key, value) = word.split_once('=').unwrap_or((word, ""));
         match key {
@@ -65,6 +65,7 @@ fn push(batch: &mut Batch, line: &'static str, public: IpAddr, streams: [i32; 2]
             "from" => event.mapping_start_ns = Some(seconds(value)),
             "exp" => exporter = ip(value),
             "bare" => event.x_ip = None,
+            "rcv" => received = seconds(value),
             "stream2" => stream = streams[1],
             other => panic!("{other}"),
         }
@@ -72,7 +73,7 @@ fn push(batch: &mut Batch, line: &'static str, public: IpAddr, streams: [i32; 2]
     batch.push(
         &event,
         exporter,
-        at(0.0),
+        received,
         event::Origin {
             stream,
             offset,

@@ -2,10 +2,12 @@
 //!
 //! - [`packet`]: a view of an Ethernet frame down to UDP, and the verdict on it; the XDP program and user space share it;
 //! - [`verdict`]: verdicts and the layouts of the maps that the XDP program and the collector share;
+//! - [`spread`]: how datagrams are given to the receive threads' sockets;
 //! - [`frame`]: the record on the bus: many datagrams with their exporters and receive times.
 #![no_std]
 
 #[cfg(feature = "frame")]
 pub mod frame;
 pub mod packet;
+pub mod spread;
 pub mod verdict;

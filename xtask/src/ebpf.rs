@@ -1,6 +1,6 @@
-//! The XDP program: built with a toolchain of its own, committed as an object, so that nobody else needs that toolchain.
+//! Programs for the kernel: built with a toolchain of its own, committed as objects, so that nobody else needs that toolchain.
 //!
-//! Beside the object lies a record of what it was built from and with. The same compiler gives the same octets, on any
+//! Beside the objects lies a record of what they were built from and with. The same compiler gives the same octets, on any
 //! machine and in any directory; another compiler gives others. `--check` therefore compares octets when it has the
 //! compiler of the record, and otherwise the recorded hash of the sources.
 
@@ -14,34 +14,42 @@ use std::process::Command;
 use anyhow::{Context, Result, bail, ensure};
 
 use crate::{paths, progress};
-use inputs::Record;
+use inputs::{Programs, Record};
 use toolchain::Toolchain;
 
 const TARGET: &str = "bpfel-unknown-none";
-const BINARY: &str = "natrail-collector-ebpf";
-const OBJECT: &str = "natrail-collector.bpf.o";
-const RECORD: &str = "natrail-collector.bpf.toml";
 
-/// Builds the program and updates the committed object, or, with `check`, compares the two.
+/// Builds the programs and updates the committed objects, or, with `check`, compares the two.
 pub fn run(check: bool) -> Result<()> {
-    let directory = paths::repository().join("collector-ebpf");
     let toolchain = Toolchain::find()?;
     progress::say(&format!("compiler: {}", toolchain.compiler));
-    let built = progress::step("build the XDP program", || build(&directory, &toolchain))?;
-    refuse_paths(&built)?;
+    inputs::ALL
+        .iter()
+        .try_for_each(|programs| run_one(programs, &toolchain, check))
+}
+
+fn run_one(programs: &Programs, toolchain: &Toolchain, check: bool) -> Result<()> {
+    let directory = paths::repository().join(programs.directory);
+    let built = progress::step(&format!("build {}", programs.directory), || {
+        build(programs, &directory, toolchain)
+    })?;
+    built.iter().try_for_each(|(_, object)| refuse_paths(object))?;
     let record = Record {
-        compiler: toolchain.compiler,
+        compiler: toolchain.compiler.clone(),
         linker: toolchain::LINKER.into(),
-        sources: inputs::hash(&directory)?,
+        sources: inputs::hash(&directory, programs.sources)?,
     };
     if check {
-        compare(&directory, &built, &record)
+        compare(programs, &directory, &built, &record)
     } else {
-        update(&directory, &built, &record)
+        update(programs, &directory, &built, &record)
     }
 }
 
-fn build(directory: &Path, toolchain: &Toolchain) -> Result<Vec<u8>> {
+/// Names of objects, and their octets.
+type Built = Vec<(&'static str, Vec<u8>)>;
+
+fn build(programs: &Programs, directory: &Path, toolchain: &Toolchain) -> Result<Built> {
     let target = target_directory();
     let mut command = Command::new(&toolchain.cargo);
     command
@@ -78,11 +86,16 @@ fn build(directory: &Path, toolchain: &Toolchain) -> Result<Vec<u8>> {
         .with_context(|| format!("cannot run {}", toolchain.cargo.display()))?;
     ensure!(
         output.status.success(),
-        "the XDP program does not build:\n{}",
+        "{} does not build:\n{}",
+        programs.directory,
         String::from_utf8_lossy(&output.stderr)
     );
-    let path = target.join(TARGET).join("release").join(BINARY);
-    fs::read(&path).with_context(|| format!("cannot read {}", path.display()))
+    let read = |&(program, object)| {
+        let path = target.join(TARGET).join("release").join(program);
+        let octets = fs::read(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        Ok((object, octets))
+    };
+    programs.objects.iter().map(read).collect()
 }
 
 /// Apart from the host's build: other compiler, other target.
@@ -126,52 +139,59 @@ fn refuse_paths(object: &[u8]) -> Result<()> {
     Ok(())
 }
 
-fn update(directory: &Path, built: &[u8], record: &Record) -> Result<()> {
-    let object = directory.join(OBJECT);
-    let same = fs::read(&object).is_ok_and(|committed| committed == built);
-    fs::write(&object, built).with_context(|| format!("cannot write {}", object.display()))?;
-    paths::write(&directory.join(RECORD), &record.to_toml())?;
-    let what = if same {
-        "unchanged"
-    } else {
-        "updated: commit it with its sources"
-    };
-    progress::say(&format!(
-        "collector-ebpf/{OBJECT}: {} octets, {what}",
-        built.len()
-    ));
-    Ok(())
+fn update(programs: &Programs, directory: &Path, built: &Built, record: &Record) -> Result<()> {
+    for (name, octets) in built {
+        let object = directory.join(name);
+        let same = fs::read(&object).is_ok_and(|committed| committed == *octets);
+        fs::write(&object, octets).with_context(|| format!("cannot write {}", object.display()))?;
+        let what = if same {
+            "unchanged"
+        } else {
+            "updated: commit it with its sources"
+        };
+        let directory = programs.directory;
+        progress::say(&format!("{directory}/{name}: {} octets, {what}", octets.len()));
+    }
+    paths::write(&directory.join(programs.record), &record.to_toml())
 }
 
-fn compare(directory: &Path, built: &[u8], record: &Record) -> Result<()> {
+fn compare(programs: &Programs, directory: &Path, built: &Built, record: &Record) -> Result<()> {
     let read = |name: &str| {
         let path = directory.join(name);
         fs::read(&path).with_context(|| format!("cannot read {}: run `cargo xtask ebpf`", path.display()))
     };
-    let committed = Record::from_toml(&String::from_utf8_lossy(&read(RECORD)?))
-        .with_context(|| format!("collector-ebpf/{RECORD} is not what `cargo xtask ebpf` writes"))?;
-    let object = read(OBJECT)?;
+    let place = programs.directory;
+    let committed =
+        Record::from_toml(&String::from_utf8_lossy(&read(programs.record)?)).with_context(|| {
+            format!(
+                "{place}/{} is not what `cargo xtask ebpf` writes",
+                programs.record
+            )
+        })?;
     let stale =
-        |why: &str| anyhow::anyhow!("collector-ebpf/{why}. Run `cargo xtask ebpf` and commit what it writes");
+        |why: &str| anyhow::anyhow!("{place}/{why}. Run `cargo xtask ebpf` and commit what it writes");
     let same_toolchain = committed.compiler == record.compiler && committed.linker == record.linker;
-    if same_toolchain && object != built {
-        bail!(stale(&format!(
-            "{OBJECT} is out of date: it is not what its sources give"
-        )));
+    for (name, octets) in built {
+        if same_toolchain && read(name)? != *octets {
+            bail!(stale(&format!(
+                "{name} is out of date: it is not what its sources give"
+            )));
+        }
     }
     if committed.sources != record.sources {
         bail!(stale(&format!(
-            "{RECORD} is out of date: the sources have changed since"
+            "{} is out of date: the sources have changed since",
+            programs.record
         )));
     }
     if same_toolchain {
         progress::say(&format!(
-            "collector-ebpf/{OBJECT} is up to date: built anew, every octet is the same"
+            "{place} is up to date: built anew, every octet is the same"
         ));
     } else {
         progress::say(&format!(
-            "collector-ebpf/{OBJECT} was built from these sources (compared by hash; octets cannot be: it was built by \
-             {} and {}, here are {} and {})",
+            "{place} was built from these sources (compared by hash; octets cannot be: it was built by {} and {}, here are \
+             {} and {})",
             committed.compiler, committed.linker, record.compiler, record.linker
         ));
     }

@@ -6,7 +6,7 @@
 //! - `test`: everything that must hold
 //! - `bench`: comparisons
 //! - `install`: what the other commands need from Debian
-//! - `ebpf`: the committed XDP object
+//! - `ebpf`: the committed objects for the kernel
 
 mod bench;
 mod demo;
@@ -31,9 +31,9 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Builds the XDP program and updates the committed object.
+    /// Builds the programs for the kernel and updates the committed objects.
     Ebpf {
-        /// Only builds, and fails when the committed object is out of date.
+        /// Only builds, and fails when a committed object is out of date.
         #[arg(long)]
         check: bool,
     },

@@ -28,7 +28,7 @@ pub fn run() -> Result<bool> {
             "warnings",
         ])
     })?;
-    progress::step("the committed XDP object is what its source gives", || {
+    progress::step("the committed objects are what their sources give", || {
         ebpf::run(true)
     })?;
     progress::step("services", || services::up(services::ALL))?;

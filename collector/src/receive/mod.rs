@@ -1,6 +1,7 @@
 //! Datagrams from the kernel: the only room with `unsafe` code.
 //!
 //! - [`socket`]: the UDP sockets of all threads, and their options;
+//! - [`spread`]: one exporter over the sockets of all threads;
 //! - [`buffer_ring`]: the buffers that the kernel fills, shared with it through a ring;
 //! - [`uring`]: multishot recvmsg and the batched wait;
 //! - [`message`]: what one completed receive says: payload, sender, time, drops.
@@ -12,4 +13,5 @@
 mod buffer_ring;
 pub mod message;
 pub mod socket;
+pub mod spread;
 pub mod uring;

@@ -2,13 +2,14 @@
 
 use std::io;
 use std::net::SocketAddr;
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::time::Duration;
 
 use config::{Listener, ListenerKind, Transport};
 use socket2::{Domain, Protocol, SockFilter, Socket, Type};
 use wire::frame::PayloadKind;
 
+use super::spread;
 use crate::error::StartError;
 
 /// How often a taken port is tried again: the kernel frees the sockets of an ended io_uring a moment later.
@@ -68,10 +69,6 @@ impl ListenSocket {
         // One instruction of classic BPF: keep 0 octets.
         let refuse_all = SockFilter::new((libc::BPF_RET | libc::BPF_K) as u16, 0, 0, 0);
         self.socket.attach_filter(&[refuse_all])
-    }
-
-    pub(super) fn descriptor(&self) -> i32 {
-        self.socket.as_raw_fd()
     }
 
     fn open(listener: &Listener, address: SocketAddr) -> Result<Self, StartError> {
@@ -145,6 +142,18 @@ impl ListenSocket {
     }
 }
 
+impl AsFd for ListenSocket {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.socket.as_fd()
+    }
+}
+
+impl AsRawFd for ListenSocket {
+    fn as_raw_fd(&self) -> RawFd {
+        self.socket.as_raw_fd()
+    }
+}
+
 /// What the datagrams of a listener carry.
 pub fn payload_kind(kind: ListenerKind) -> PayloadKind {
     match kind {
@@ -181,6 +190,12 @@ pub fn open_all(
                 socket.join()?;
             }
             sockets.push(socket);
+        }
+        let sharing: Vec<&ListenSocket> = all.iter().filter_map(|sockets| sockets.last()).collect();
+        if let Err(error) = spread::spread(listener, &sharing) {
+            tracing::warn!(
+                "{address}: an exporter that sends from one port will use one of {threads} threads only: {error}"
+            );
         }
     }
     Ok(all)

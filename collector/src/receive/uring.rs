@@ -5,6 +5,7 @@
 //! wakes the thread, and io_uring is slower than plain `recvmmsg`.
 
 use std::io;
+use std::os::fd::AsRawFd;
 use std::time::Duration;
 
 use io_uring::types::{CancelBuilder, Fd, SubmitArgs, Timespec};
@@ -154,7 +155,7 @@ impl Receiver {
     /// Queues a request for every socket that has none.
     fn arm(&mut self) -> io::Result<()> {
         while let Some(&socket) = self.idle.last() {
-            let descriptor = Fd(self.sockets[socket].descriptor());
+            let descriptor = Fd(self.sockets[socket].as_raw_fd());
             let entry = opcode::RecvMsgMulti::new(descriptor, &raw const *self.request, BUFFER_GROUP)
                 .build()
                 .user_data(socket as u64);

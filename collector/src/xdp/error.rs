@@ -100,21 +100,29 @@ pub(super) fn attach_error(error: ProgramError, interface: &str, mode: XdpMode) 
 }
 
 pub(super) fn load_error(error: &EbpfError) -> XdpError {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    // EACCES is the verifier's answer to a program that it does not like; without CAP_PERFMON it likes none that
+    // computes with packet pointers.
+    if has_code(error, libc::EPERM) || (has_code(error, libc::EACCES) && !has_perfmon()) {
+        return XdpError::Privilege {
+            action: "load the XDP program".into(),
+        };
+    }
+    XdpError::Load(reasons(error))
+}
+
+/// Whether the error or one of its causes is this one of the system's.
+pub(crate) fn has_code(error: &(dyn std::error::Error + 'static), code: i32) -> bool {
+    let mut cause = Some(error);
     while let Some(inner) = cause {
-        let code = inner
+        let os = inner
             .downcast_ref::<io::Error>()
             .and_then(io::Error::raw_os_error);
-        // EACCES is the verifier's answer to a program that it does not like; without CAP_PERFMON it likes none that
-        // computes with packet pointers.
-        if code == Some(libc::EPERM) || (code == Some(libc::EACCES) && !has_perfmon()) {
-            return XdpError::Privilege {
-                action: "load the XDP program".into(),
-            };
+        if os == Some(code) {
+            return true;
         }
         cause = inner.source();
     }
-    XdpError::Load(reasons(error))
+    false
 }
 
 fn has_perfmon() -> bool {
@@ -136,7 +144,7 @@ pub(super) fn map_error(action: &'static str, map: &'static str, error: &MapErro
 }
 
 /// The error and its causes, in one line.
-pub(super) fn reasons(error: &(dyn std::error::Error + 'static)) -> String {
+pub(crate) fn reasons(error: &(dyn std::error::Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
     while let Some(inner) = cause {

@@ -91,8 +91,10 @@ async fn replay_into(
     bare.try_for_each(|row| replay.feed(row))
 }
 
-fn order(row: &Row) -> (i64, i32, i64, i32) {
-    (row.ts, row.stream, row.offset, row.index)
+/// As `ORDER BY` in [`select`]. Of events that the device stamps with the same time, the one received first comes first:
+/// the datagrams of an exporter may be in frames of several receive threads.
+fn order(row: &Row) -> (i64, i64, i32, i64, i32) {
+    (row.ts, row.received, row.stream, row.offset, row.index)
 }
 
 /// Deletes of these insides that name no outside address, in order.
@@ -169,7 +171,7 @@ fn select(kind: Kind, condition: &str) -> String {
     format!(
         "SELECT ts, received, mapping_start, event, protocol, time_source, exporter, exporter6, src_ip, src_ip6,
                 {}, {}, {}, {}, {}, {}, {}, {}, vrf, subscriber, stream, frame_offset, frame_index
-         FROM natrail.{} WHERE {condition} ORDER BY ts, stream, frame_offset, frame_index",
+         FROM natrail.{} WHERE {condition} ORDER BY ts, received, stream, frame_offset, frame_index",
         column("src_port", int4),
         column("x_port", int4),
         column("dst_ip", int8),

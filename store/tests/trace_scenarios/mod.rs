@@ -2,8 +2,8 @@
 
 pub struct Scenario {
     pub name: &'static str,
-    /// `SECONDS KIND EVENT FIELD…`, in order of arrival; fields are `src=IP[:PORT]`, `x=PORT`, `dst=IP:PORT`, `p=N`,
-    /// `b=START-END[/STEP]`, `vrf=`, `sub=`, `from=SECONDS` (stated begin), `exp=IP`, `bare` (names no outside), `stream2`.
+    /// `SECONDS KIND EVENT FIELD…`, in the order of their frames; fields are `src=IP[:PORT]`, `x=PORT`, `dst=IP:PORT`, `p=N`,
+    /// `b=START-END[/STEP]`, `vrf=`, `sub=`, `from=SECONDS` (stated begin), `exp=IP`, `bare` (names no outside), `rcv=SECONDS` (received), `stream2`.
     pub events: &'static [&'static str],
     /// `@SECONDS [~TOLERANCE] [PORT|*] [p=N]` and the answers: `SRC BEGIN END`, with `within` if only the tolerance makes it one.
     pub asked: &'static [(&'static str, &'static [&'static str])],
@@ -339,6 +339,23 @@ pub const SCENARIOS: &[Scenario] = &[
             "20 session deleted src=10.0.0.5:1000 p=6",
         ],
         asked: &[("@5 4000", &["10.0.0.1:1000 c0 d10 vrf=red"]), ("@15 4000", &[])],
+    },
+    Scenario {
+        name: "of the same device time, what was received first came first, whatever frame it is in",
+        events: &[
+            "5 port deleted src=10.0.0.1:1000 x=4000 p=6 rcv=6.2",
+            "5 port created src=10.0.0.1:1000 x=4000 p=6 rcv=6.1",
+            "5 session deleted src=10.78.0.2:1000 p=6 bare rcv=6.2",
+            "5 session created src=10.78.0.2:1000 x=4001 dst=198.51.100.1:443 p=6 rcv=6.1 stream2",
+            "5 port created src=10.0.0.4:1000 x=4002 p=6 rcv=6.3",
+            "5 port deleted src=10.0.0.3:1000 x=4002 p=6 rcv=6.2 stream2",
+            "5 port created src=10.0.0.3:1000 x=4002 p=6 rcv=6.1",
+        ],
+        asked: &[
+            ("@6 4000", &[]),
+            ("@6 4001", &[]),
+            ("@6 4002", &["10.0.0.4:1000 c5 open"]),
+        ],
     },
     Scenario {
         name: "IPv6 inside, as with NAT64",

@@ -1,22 +1,52 @@
-//! What the committed object was built from.
+//! Which objects there are, and what the committed ones were built from.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
-/// Sources of the program, relative to `collector-ebpf`. Directories with all that is below them.
-const SOURCES: [&str; 7] = [
-    "Cargo.toml",
-    "Cargo.lock",
-    "src",
-    "../wire/Cargo.toml",
-    "../wire/src/lib.rs",
-    "../wire/src/packet.rs",
-    "../wire/src/verdict.rs",
-];
+/// A directory of programs, and what is built from it.
+pub struct Programs {
+    /// Below the repository.
+    pub directory: &'static str,
+    /// Name of each program, and of the object that it becomes, beside its sources.
+    pub objects: &'static [(&'static str, &'static str)],
+    /// The text file about the objects.
+    pub record: &'static str,
+    /// Sources, relative to the directory. Directories with all that is below them.
+    pub sources: &'static [&'static str],
+}
 
-/// The text file beside the object.
+/// All that are built for the kernel.
+pub const ALL: [Programs; 2] = [COLLECTOR, HARNESS];
+
+const COLLECTOR: Programs = Programs {
+    directory: "collector-ebpf",
+    objects: &[
+        ("natrail-collector-ebpf", "natrail-collector.bpf.o"),
+        ("natrail-spread", "natrail-spread.bpf.o"),
+    ],
+    record: "natrail-collector.bpf.toml",
+    sources: &[
+        "Cargo.toml",
+        "Cargo.lock",
+        "src",
+        "../wire/Cargo.toml",
+        "../wire/src/lib.rs",
+        "../wire/src/packet.rs",
+        "../wire/src/spread.rs",
+        "../wire/src/verdict.rs",
+    ],
+};
+
+const HARNESS: Programs = Programs {
+    directory: "harness-ebpf",
+    objects: &[("natrail-live", "natrail-live.bpf.o")],
+    record: "natrail-live.bpf.toml",
+    sources: &["Cargo.toml", "Cargo.lock", "src"],
+};
+
+/// The text file beside the objects.
 #[derive(Debug, PartialEq, Eq)]
 pub struct Record {
     /// First line of `rustc --version`.
@@ -30,7 +60,7 @@ pub struct Record {
 impl Record {
     pub fn to_toml(&self) -> String {
         format!(
-            "# What natrail-collector.bpf.o was built with and from. Written by `cargo xtask ebpf`.\n\
+            "# What the objects here were built with and from. Written by `cargo xtask ebpf`.\n\
              compiler = {:?}\nlinker = {:?}\nsources = {:?}\n",
             self.compiler, self.linker, self.sources
         )
@@ -53,9 +83,9 @@ impl Record {
 }
 
 /// FNV-1a of names and contents, 64 bits: finds what was forgotten, not what was forged.
-pub fn hash(directory: &Path) -> Result<String> {
+pub fn hash(directory: &Path, sources: &[&str]) -> Result<String> {
     let mut files = Vec::new();
-    for source in SOURCES {
+    for source in sources {
         collect(directory, Path::new(source), &mut files)?;
     }
     let mut hash = 0xcbf2_9ce4_8422_2325_u64;
@@ -110,7 +140,7 @@ mod tests {
         let copy = std::env::temp_dir().join(format!("natrail-inputs-{}", std::process::id()));
         let root = copy.join("collector-ebpf");
         let mut files = Vec::new();
-        for source in SOURCES {
+        for source in COLLECTOR.sources {
             collect(&here, Path::new(source), &mut files).expect("sources");
         }
         for file in &files {
@@ -119,13 +149,18 @@ mod tests {
             fs::create_dir_all(to.parent().expect("parent")).expect("directory");
             fs::copy(here.join(file), to).expect("copy");
         }
-        let original = hash(&root).expect("hash");
-        assert_eq!(original, hash(&here).expect("hash"));
+        let original = hash(&root, COLLECTOR.sources).expect("hash");
+        assert_eq!(original, hash(&here, COLLECTOR.sources).expect("hash"));
         for file in &files {
             let path = root.join(file);
             let content = fs::read(&path).expect("read");
             fs::write(&path, [&content[..], b" "].concat()).expect("write");
-            assert_ne!(hash(&root).expect("hash"), original, "{}", file.display());
+            assert_ne!(
+                hash(&root, COLLECTOR.sources).expect("hash"),
+                original,
+                "{}",
+                file.display()
+            );
             fs::write(&path, content).expect("write");
         }
         fs::remove_dir_all(&copy).expect("remove");
