@@ -1,0 +1,20 @@
+//! What AF_XDP took and lost, for each thread.
+
+use crate::counters::Cell;
+
+/// Cells of one thread, over all its AF_XDP sockets.
+#[derive(Debug, Default)]
+pub struct XskCounters {
+    /// Those of the datagrams received that came by AF_XDP.
+    pub packets: Cell,
+    /// Those of the malformed that had a wrong checksum.
+    pub bad_checksums: Cell,
+    /// Lost: the thread had left no room in its rx ring.
+    pub ring_full: Cell,
+    /// Lost: no frame was free, or the packet did not fit into one.
+    pub no_frame: Cell,
+    /// The kernel found a descriptor in the fill ring that leads nowhere.
+    pub invalid_descriptors: Cell,
+    /// Times that the kernel found the fill ring empty. All sockets of a queue say the same, so one of them is asked.
+    pub fill_ring_empty: Cell,
+}
