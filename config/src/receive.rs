@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use crate::{Collector, XdpMode};
+use crate::{Collector, Transport, XdpMode};
 
 /// How datagrams are received.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
@@ -116,6 +116,10 @@ pub(crate) fn problems(collector: &Collector) -> Vec<String> {
     check(
         collector.xdp.is_some(),
         "collector.receive = \"af_xdp\" needs [collector.xdp] with the interfaces that datagrams come in on",
+    );
+    check(
+        (collector.listeners.iter()).any(|listener| listener.transport == Transport::Udp),
+        "collector.receive = \"af_xdp\" is for UDP, but no listener has transport = \"udp\"",
     );
     let settings = collector.af_xdp();
     check(

@@ -1,5 +1,8 @@
 //! What AF_XDP took and lost, for each thread.
 
+use std::sync::Arc;
+
+use super::open::OpenQueue;
 use crate::counters::Cell;
 
 /// Cells of one thread, over all its AF_XDP sockets.
@@ -17,4 +20,18 @@ pub struct XskCounters {
     pub invalid_descriptors: Cell,
     /// Times that the kernel found the fill ring empty. All sockets of a queue say the same, so one of them is asked.
     pub fill_ring_empty: Cell,
+}
+
+/// What metrics show of AF_XDP.
+#[derive(Debug)]
+pub struct XskView {
+    pub queues: Vec<OpenQueue>,
+    pub threads: Vec<Arc<XskCounters>>,
+}
+
+impl XskView {
+    /// One of the cells, over all threads.
+    pub fn sum(&self, cell: fn(&XskCounters) -> &Cell) -> u64 {
+        self.threads.iter().map(|thread| cell(thread).get()).sum()
+    }
 }

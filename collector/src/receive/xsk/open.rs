@@ -1,12 +1,17 @@
 //! Opens the AF_XDP sockets of all threads: one for each queue and thread.
 
 use std::io;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::sync::Arc;
 use std::time::Duration;
 
 use config::{Choice, XdpMode};
 use wire::verdict::{MAX_XSK_QUEUES, MAX_XSK_SOCKETS, XskQueue};
 
+use super::counters::{XskCounters, XskView};
+use super::datagram::Reader;
 use super::error::XskError;
+use super::receiver::XskReceiver;
 use super::socket::{Failed, LOCK_FRAMES, XskSocket};
 use super::syscall::{self, Binding};
 use super::umem::{HEADROOM_BYTES, Umem};
@@ -36,6 +41,37 @@ pub struct OpenQueue {
     /// Octets of its frames, and whether they are in huge pages.
     pub frames_bytes: usize,
     pub huge_pages: bool,
+}
+
+impl Opened {
+    /// Every queue with its sockets, in the threads' order.
+    pub fn descriptors(&self) -> Vec<(XskQueue, Vec<BorrowedFd<'_>>)> {
+        let of_queue = |place: usize| {
+            self.by_thread
+                .iter()
+                .map(move |sockets| sockets[place].as_fd())
+                .collect()
+        };
+        let queues = self.queues.iter().enumerate();
+        queues
+            .map(|(place, queue)| (queue.place, of_queue(place)))
+            .collect()
+    }
+
+    /// What each thread takes, and what metrics show of all.
+    pub fn into_receivers(self, reader: &Reader) -> (Vec<XskReceiver>, XskView) {
+        let counters: Vec<Arc<XskCounters>> = self.by_thread.iter().map(|_| Arc::default()).collect();
+        let receivers = (self.by_thread.into_iter().zip(&counters).enumerate())
+            .map(|(thread, (sockets, counters))| {
+                XskReceiver::new(sockets, reader.clone(), thread, Arc::clone(counters))
+            })
+            .collect();
+        let view = XskView {
+            queues: self.queues,
+            threads: counters,
+        };
+        (receivers, view)
+    }
 }
 
 /// Opens and binds all sockets that the configuration asks for, and says in the log how.

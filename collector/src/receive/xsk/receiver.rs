@@ -53,6 +53,15 @@ impl XskReceiver {
             .collect()
     }
 
+    /// As many packets in one [`Self::take`] mean that there may be more.
+    pub fn turn_packets(&self) -> usize {
+        self.sockets
+            .iter()
+            .map(|metered| metered.socket.take_max())
+            .min()
+            .unwrap_or(0)
+    }
+
     /// Gives all datagrams that wait to `handle`, of each socket at most as many as its ring holds. Gives back the number
     /// of packets.
     pub fn take(&mut self, mut handle: impl FnMut(Result<(&Target, Message<'_>), Refused>)) -> usize {

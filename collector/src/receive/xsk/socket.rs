@@ -115,6 +115,11 @@ impl XskSocket {
         syscall::statistics(self.descriptor.as_fd())
     }
 
+    /// Packets that one [`Self::take`] takes at most.
+    pub fn take_max(&self) -> usize {
+        self.take_max as usize
+    }
+
     pub fn umem(&self) -> &Umem {
         &self.queue.umem
     }
