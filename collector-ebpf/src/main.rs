@@ -16,7 +16,7 @@ use aya_ebpf::macros::{map, xdp};
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray};
 use aya_ebpf::programs::XdpContext;
-use wire::packet::{Content, Packet, Tables, dissect, judge};
+use wire::packet::{Content, Decision, Packet, Tables, Visitor, judge, visit};
 use wire::verdict::{
     BoundListener, COUNTER_CELLS, Counter, EXPORTER_ID_MAX, ExporterId, Listener, MAX_BOUND_LISTENERS,
     MAX_PORTS, Settings, Verdict, counter_index,
@@ -53,13 +53,13 @@ static COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(COUNTER_CE
 pub fn natrail(context: XdpContext) -> u32 {
     let packet = Buffer::new(&context);
     let octets = packet.octets();
-    let content = dissect(&packet);
-    let mut decision = judge(&content, &Maps);
-    if let (Verdict::Accepted, Content::Datagram(datagram)) = (decision.verdict, &content)
-        && redirect::to_socket(&context, &packet, datagram)
-    {
-        decision.verdict = Verdict::Redirected;
-    }
+    let decision = visit(
+        &packet,
+        Take {
+            context: &context,
+            packet: &packet,
+        },
+    );
     // Every number that the collector puts into the tries has its cells: the look-up cannot fail.
     if let Some(counter) = COUNTERS.get_ptr_mut(counter_index(decision.exporter, decision.verdict)) {
         // SAFETY: the kernel gave the pointer to a whole counter of this CPU; the program is not interrupted by
@@ -73,6 +73,27 @@ pub fn natrail(context: XdpContext) -> u32 {
         Verdict::Redirected => XDP_REDIRECT,
         verdict if verdict.drops() => XDP_DROP,
         _ => XDP_PASS,
+    }
+}
+
+/// Judges a packet, and takes it to a socket if it is for one.
+struct Take<'a> {
+    context: &'a XdpContext,
+    packet: &'a Buffer,
+}
+
+impl Visitor for Take<'_> {
+    type Answer = Decision;
+
+    #[inline(always)]
+    fn visit(self, content: Content) -> Decision {
+        let mut decision = judge(&content, &Maps);
+        if let (Verdict::Accepted, Content::Datagram(datagram)) = (decision.verdict, &content)
+            && redirect::to_socket(self.context, self.packet, datagram)
+        {
+            decision.verdict = Verdict::Redirected;
+        }
+        decision
     }
 }
 

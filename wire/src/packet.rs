@@ -1,7 +1,7 @@
 //! From Ethernet down to UDP, and the verdict on a packet.
 //!
-//! [`dissect`] is the only such parser of the project: the XDP program runs it in the kernel, the AF_XDP receive path in user
-//! space, and [`decide`] judges what it finds. It reads through [`Packet`], and [`decide`] asks through [`Tables`], so that
+//! [`visit`] is the only such parser of the project: the XDP program runs it in the kernel, the AF_XDP receive path in user
+//! space ([`dissect`]), and [`decide`] judges what it finds. It reads through [`Packet`], and [`decide`] asks through [`Tables`], so that
 //! both can be the kernel's.
 //!
 //! Understood are Ethernet, one or two tags (802.1Q, 802.1ad), IPv4 with options (RFC 791), IPv6 (RFC 8200) without
@@ -135,24 +135,57 @@ pub enum Content {
     Datagram(Datagram),
 }
 
-/// What is in a packet.
+/// What is done with the content of a packet.
+///
+/// A visitor is inlined where the parser has found the content, so that both families get code of their own: the kernel's
+/// verifier refuses what compilers make of a value that is now this, now that.
+pub trait Visitor {
+    type Answer;
+
+    fn visit(self, content: Content) -> Self::Answer;
+}
+
+/// Finds what is in a packet, and gives back what the visitor makes of it.
 #[inline(always)]
+pub fn visit<P: Packet + ?Sized, V: Visitor>(packet: &P, visitor: V) -> V::Answer {
+    match network_layer(packet) {
+        Some((ETHER_TYPE_IPV4, ip)) => visit_v4(packet, ip, visitor),
+        Some((ETHER_TYPE_IPV6, ip)) => visit_v6(packet, ip, visitor),
+        _ => visitor.visit(Content::Other),
+    }
+}
+
+/// What is in a packet.
 pub fn dissect<P: Packet + ?Sized>(packet: &P) -> Content {
-    let Some((ether_type, ip)) = network_layer(packet) else {
-        return Content::Other;
-    };
-    let content = match ether_type {
-        ETHER_TYPE_IPV4 => dissect_v4(packet, ip),
-        ETHER_TYPE_IPV6 => dissect_v6(packet, ip),
-        _ => None,
-    };
-    content.unwrap_or(Content::Other)
+    struct Itself;
+
+    impl Visitor for Itself {
+        type Answer = Content;
+
+        #[inline(always)]
+        fn visit(self, content: Content) -> Content {
+            content
+        }
+    }
+
+    visit(packet, Itself)
 }
 
 /// The verdict on a packet.
 #[inline(always)]
 pub fn decide<P: Packet + ?Sized, T: Tables>(packet: &P, tables: &T) -> Decision {
-    judge(&dissect(packet), tables)
+    struct Judge<'a, T>(&'a T);
+
+    impl<T: Tables> Visitor for Judge<'_, T> {
+        type Answer = Decision;
+
+        #[inline(always)]
+        fn visit(self, content: Content) -> Decision {
+            judge(&content, self.0)
+        }
+    }
+
+    visit(packet, Judge(tables))
 }
 
 /// The verdict on a packet with such content.
@@ -206,10 +239,11 @@ const fn is_tag(ether_type: u16) -> bool {
     matches!(ether_type, ETHER_TYPE_8021Q | ETHER_TYPE_8021AD)
 }
 
-/// `None`: neither a datagram nor a fragment of one.
 #[inline(always)]
-fn dissect_v4<P: Packet + ?Sized>(packet: &P, ip: usize) -> Option<Content> {
-    let header: [u8; IPV4_OCTETS] = packet.load(ip)?;
+fn visit_v4<P: Packet + ?Sized, V: Visitor>(packet: &P, ip: usize, visitor: V) -> V::Answer {
+    let Some(header) = packet.load::<IPV4_OCTETS>(ip) else {
+        return visitor.visit(Content::Other);
+    };
     let [
         version_ihl,
         _,
@@ -227,21 +261,23 @@ fn dissect_v4<P: Packet + ?Sized>(packet: &P, ip: usize) -> Option<Content> {
     ] = header;
     let header_octets = (version_ihl & 0x0f) as usize * 4;
     if version_ihl >> 4 != 4 || header_octets < IPV4_OCTETS || protocol != PROTOCOL_UDP {
-        return None;
+        return visitor.visit(Content::Other);
     }
     let [.., s0, s1, s2, s3, d0, d1, d2, d3] = header;
     let source = Address::V4([s0, s1, s2, s3]);
     if u16::from_be_bytes([flags_high, flags_low]) & IPV4_FRAGMENT != 0 {
-        return Some(Content::Fragment(source));
+        return visitor.visit(Content::Fragment(source));
     }
     let udp = ip + header_octets;
-    let header = UdpHeader::load(packet, udp)?;
+    let Some(header) = UdpHeader::load(packet, udp) else {
+        return visitor.visit(Content::Other);
+    };
     let total = u16::from_be_bytes([total_high, total_low]) as usize;
     let udp_octets = header.octets;
     // Shorter than the packet is fine: Ethernet pads to 60 octets.
     let whole =
         ip + total <= packet.octets() && udp_octets >= UDP_OCTETS && header_octets + udp_octets <= total;
-    Some(Content::Datagram(Datagram {
+    visitor.visit(Content::Datagram(Datagram {
         source,
         destination: Address::V4([d0, d1, d2, d3]),
         source_port: header.source_port,
@@ -253,24 +289,31 @@ fn dissect_v4<P: Packet + ?Sized>(packet: &P, ip: usize) -> Option<Content> {
     }))
 }
 
-/// `None`: neither a datagram nor a fragment of one.
 #[inline(always)]
-fn dissect_v6<P: Packet + ?Sized>(packet: &P, ip: usize) -> Option<Content> {
-    let [version, _, _, _, length_high, length_low, next_header, _] = packet.load(ip)?;
+fn visit_v6<P: Packet + ?Sized, V: Visitor>(packet: &P, ip: usize, visitor: V) -> V::Answer {
+    let (Some([version, _, _, _, length_high, length_low, next_header, _]), Some(source)) =
+        (packet.load(ip), packet.load(ip + 8))
+    else {
+        return visitor.visit(Content::Other);
+    };
     if version >> 4 != 6 {
-        return None;
+        return visitor.visit(Content::Other);
     }
-    let source = Address::V6(packet.load(ip + 8)?);
+    let source = Address::V6(source);
     let udp = ip + IPV6_OCTETS;
     if next_header == PROTOCOL_FRAGMENT {
-        let [fragmented, ..] = packet.load::<8>(udp)?;
-        return (fragmented == PROTOCOL_UDP).then_some(Content::Fragment(source));
+        return match packet.load::<8>(udp) {
+            Some([PROTOCOL_UDP, ..]) => visitor.visit(Content::Fragment(source)),
+            _ => visitor.visit(Content::Other),
+        };
     }
     if next_header != PROTOCOL_UDP {
-        return None;
+        return visitor.visit(Content::Other);
     }
-    let destination = Address::V6(packet.load(ip + 24)?);
-    let header = UdpHeader::load(packet, udp)?;
+    let (Some(destination), Some(header)) = (packet.load(ip + 24), UdpHeader::load(packet, udp)) else {
+        return visitor.visit(Content::Other);
+    };
+    let destination = Address::V6(destination);
     let payload = u16::from_be_bytes([length_high, length_low]) as usize;
     let udp_octets = match header.octets {
         // RFC 2675, 4: "to the end of the packet". Linux takes it so in packets of any size, thus it must not come
@@ -279,7 +322,7 @@ fn dissect_v6<P: Packet + ?Sized>(packet: &P, ip: usize) -> Option<Content> {
         octets => octets,
     };
     let whole = udp + payload <= packet.octets() && udp_octets >= UDP_OCTETS && udp_octets <= payload;
-    Some(Content::Datagram(Datagram {
+    visitor.visit(Content::Datagram(Datagram {
         source,
         destination,
         source_port: header.source_port,
