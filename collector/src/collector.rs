@@ -9,7 +9,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use bus::FrameSender;
-use config::{Config, Transport};
+use config::{Config, ReceivePath, Spread, Transport};
 use rustix::thread::CpuSet;
 use wire::frame::PayloadKind;
 
@@ -17,10 +17,16 @@ use crate::allow_list::{AllowList, ExporterCache, SharedAllowList};
 use crate::counters::{Counts, ThreadCounters};
 use crate::error::StartError;
 use crate::exchange::Exchange;
+use crate::filter::Filter;
 use crate::framer::Framer;
 use crate::producer::{Producer, Undelivered};
 use crate::receive::socket::{self, ListenSocket};
 use crate::receive::uring::Receiver;
+use crate::receive::xsk;
+use crate::receive::xsk::counters::XskView;
+use crate::receive::xsk::datagram::{Reader, Target};
+use crate::receive::xsk::open::Opened;
+use crate::receive::xsk::receiver::XskReceiver;
 use crate::stream;
 use crate::stream::counters::StreamCounters;
 use crate::stream::intake::Intake;
@@ -28,6 +34,7 @@ use crate::stream::listener::StreamListener;
 use crate::stream::tls::{Identity, TlsError};
 use crate::stream::worker::StreamWorker;
 use crate::worker::Worker;
+use crate::xdp::{Redirect, XdpError};
 
 /// Buffers of each thread beyond one for every stream, in octets: what may wait while the bus takes its time, as a disk
 /// does.
@@ -37,6 +44,8 @@ const WAITING_BYTES: usize = 64 * 1024 * 1024;
 pub struct Sockets {
     by_thread: Vec<Vec<ListenSocket>>,
     streams: Vec<StreamListener>,
+    /// Absent without `receive = "af_xdp"`.
+    xsk: Option<Opened>,
     settings: config::Collector,
 }
 
@@ -52,9 +61,14 @@ impl Sockets {
             settings.socket_buffer_bytes,
         )?;
         let streams = stream::listener::open_all(&settings.listeners)?;
+        let xsk = match settings.receive {
+            ReceivePath::AfXdp => Some(xsk::open::open_all(settings)?),
+            ReceivePath::Socket => None,
+        };
         Ok(Self {
             by_thread,
             streams,
+            xsk,
             settings: settings.clone(),
         })
     }
@@ -79,12 +93,38 @@ impl Sockets {
 
     /// Where those for datagrams listen, in their order.
     pub fn datagram_addresses(&self) -> Vec<SocketAddr> {
-        self.by_thread
-            .first()
-            .into_iter()
-            .flatten()
-            .map(ListenSocket::address)
+        self.targets().iter().map(|target| target.address).collect()
+    }
+
+    /// The listeners for datagrams, in their order.
+    fn targets(&self) -> Vec<Target> {
+        let target = |socket: &ListenSocket| Target {
+            address: socket.address(),
+            kind: socket.kind(),
+        };
+        self.by_thread.first().into_iter().flatten().map(target).collect()
+    }
+
+    /// How the datagrams to each port are spread over the threads.
+    fn spread(&self) -> Vec<(u16, Spread)> {
+        let listeners =
+            (self.settings.listeners.iter()).filter(|listener| listener.transport == Transport::Udp);
+        (self.targets().iter().zip(listeners))
+            .map(|(target, listener)| (target.address.port(), listener.spread()))
             .collect()
+    }
+
+    /// Loads the XDP program if the configuration wants it, and attaches it; with AF_XDP, its packets come to these sockets.
+    pub fn attach_filter(&self, exporters: &config::Exporters) -> Result<Option<Filter>, XdpError> {
+        let Some(xdp) = &self.settings.xdp else {
+            return Ok(None);
+        };
+        let redirect = self.xsk.as_ref().map(|opened| Redirect {
+            queues: opened.descriptors(),
+            packet_octets_max: opened.packet_octets_max,
+            spread: self.spread(),
+        });
+        Filter::attach(xdp, &self.datagram_addresses(), exporters, redirect.as_ref()).map(Some)
     }
 
     /// Starts all threads. Threads inherit the privileges that the calling one has now.
@@ -95,7 +135,7 @@ impl Sockets {
         sender: Arc<dyn FrameSender>,
     ) -> Result<Collector, StartError> {
         let plan = ThreadPlan::new(&self.settings, exporters, partitions);
-        let addresses = self.addresses();
+        let (addresses, targets) = (self.addresses(), self.targets());
         let streams =
             (self.settings.listeners.iter()).filter(|listener| listener.transport != Transport::Udp);
         let identities = (streams.zip(&self.streams))
@@ -103,10 +143,19 @@ impl Sockets {
             .collect();
         let mut threads = Vec::new();
         let mut streams = None;
+        let (mut receivers, af_xdp) = match self.xsk {
+            Some(opened) => {
+                let verify = self.settings.af_xdp().verify_checksums;
+                let reader = Reader::new(targets, verify, self.settings.datagram_bytes_max);
+                let (receivers, view) = opened.into_receivers(&reader);
+                (receivers.into_iter(), Some(Arc::new(view)))
+            }
+            None => (Vec::new().into_iter(), None),
+        };
         if !plan.datagram_kinds.is_empty() {
             plan.say_memory(self.settings.cores.len());
             threads = (self.settings.cores.iter().zip(self.by_thread))
-                .map(|(&core, sockets)| plan.start_thread(core, sockets))
+                .map(|(&core, sockets)| plan.start_thread(core, sockets, receivers.next()))
                 .collect::<Result<Vec<_>, _>>()
                 .inspect_err(|_| plan.stop.store(true, Ordering::Release))?;
         }
@@ -130,6 +179,7 @@ impl Sockets {
             stop: plan.stop,
             addresses,
             streams,
+            af_xdp,
             identities,
         })
     }
@@ -211,11 +261,17 @@ impl ThreadPlan {
     }
 
     /// Starts a thread on `core` and waits until it is set up.
-    fn start_thread(&self, core: usize, sockets: Vec<ListenSocket>) -> Result<ReceiveThread, StartError> {
+    fn start_thread(
+        &self,
+        core: usize,
+        sockets: Vec<ListenSocket>,
+        xsk: Option<XskReceiver>,
+    ) -> Result<ReceiveThread, StartError> {
         let (counters, exchange, framer) = self.framer(&self.datagram_kinds);
         let exporters = ExporterCache::new(Arc::clone(&self.allow_list), self.partitions);
         let (ring_buffers, datagram_bytes_max) =
             (self.settings.ring_buffers, self.settings.datagram_bytes_max);
+        let watched = xsk.as_ref().map(XskReceiver::descriptors).unwrap_or_default();
         let stop = Arc::clone(&self.stop);
         let for_thread = Arc::clone(&counters);
         let (ready, is_ready) = mpsc::sync_channel(1);
@@ -225,7 +281,7 @@ impl ThreadPlan {
                 // An io_uring belongs to the thread that makes it, and a pinned thread gets its memory nearby.
                 let receiver = daemon::cpu::pin(core)
                     .map_err(StartError::Core)
-                    .and_then(|()| Receiver::new(sockets, ring_buffers, datagram_bytes_max));
+                    .and_then(|()| Receiver::new(sockets, watched, ring_buffers, datagram_bytes_max));
                 let receiver = match receiver {
                     Ok(receiver) => receiver,
                     Err(error) => {
@@ -238,7 +294,7 @@ impl ThreadPlan {
                         "this kernel cannot batch io_uring's wake-ups (Linux 6.12 can): receiving costs more CPU"
                     );
                 }
-                let worker = Worker::new(receiver, framer, exporters, for_thread, stop);
+                let worker = Worker::new(receiver, xsk, framer, exporters, for_thread, stop);
                 let _ = ready.send(Ok(()));
                 let ended = worker.run();
                 if let Err(error) = &ended {
@@ -318,6 +374,8 @@ pub struct Collector {
     addresses: Vec<SocketAddr>,
     /// Absent without a TCP or TLS listener.
     streams: Option<Arc<StreamCounters>>,
+    /// Absent without AF_XDP.
+    af_xdp: Option<Arc<XskView>>,
     /// Of the TLS listeners, by their address as it is configured.
     identities: Vec<(SocketAddr, Arc<Identity>)>,
 }
@@ -339,6 +397,8 @@ pub struct View {
     pub stalls: Arc<crate::counters::Cell>,
     /// Absent without a TCP or TLS listener.
     pub streams: Option<Arc<StreamCounters>>,
+    /// Absent without AF_XDP.
+    pub af_xdp: Option<Arc<XskView>>,
 }
 
 impl View {
@@ -371,6 +431,7 @@ impl Collector {
             sender: Arc::clone(&self.sender),
             stalls: self.producer.stalls(),
             streams: self.streams.clone(),
+            af_xdp: self.af_xdp.clone(),
         }
     }
 

@@ -3,6 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 
+use crate::receive::xsk::error::XskError;
 use crate::stream::tls::TlsError;
 
 /// A collector that cannot start. Every text says what was tried, on what, and what to do.
@@ -63,6 +64,9 @@ pub enum StartError {
         needs: &'static str,
         release: String,
     },
+    /// sockets of AF_XDP
+    #[error(transparent)]
+    AfXdp(#[from] XskError),
     /// memory or descriptors
     #[error("cannot {what}: {source}")]
     Resource { what: &'static str, source: io::Error },

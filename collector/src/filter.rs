@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::metrics;
-use crate::xdp::{XdpError, XdpFilter};
+use crate::xdp::{Redirect, XdpError, XdpFilter};
 
 /// The attached XDP program, shared between threads. It leaves the interfaces with the last clone.
 #[derive(Clone)]
@@ -18,13 +18,18 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Loads the program for `listeners` and attaches it to the configured interfaces.
+    /// Loads the program for `listeners` and attaches it to the configured interfaces; what it accepts goes to AF_XDP
+    /// sockets if there are such.
     pub fn attach(
         settings: &config::Xdp,
         listeners: &[SocketAddr],
         exporters: &config::Exporters,
+        redirect: Option<&Redirect<'_>>,
     ) -> Result<Self, XdpError> {
         let mut filter = XdpFilter::load(listeners, exporters)?;
+        if let Some(redirect) = redirect {
+            filter.redirect_to(redirect)?;
+        }
         filter.attach(&settings.interfaces, settings.mode)?;
         tracing::info!(
             "XDP program attached to {} in {:?} mode",
@@ -43,6 +48,20 @@ impl Filter {
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
             .reload(exporters)
+    }
+
+    /// Sends nothing to AF_XDP sockets any more, so that what is in them can be taken to its end.
+    pub fn end_redirect(&self) {
+        let ended = self
+            .inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .end_redirect();
+        if let Err(error) = ended {
+            tracing::error!(
+                "datagrams still go to the AF_XDP sockets, and the last of them may be lost: {error}"
+            );
+        }
     }
 
     /// Writes the counters of the program. Counters that cannot be read are absent, and that is said.

@@ -1,6 +1,6 @@
 //! Receives datagrams, frames them, gives them to the bus.
 //!
-//! - [`receive`]: UDP sockets and io_uring; the only room with `unsafe` code;
+//! - [`receive`]: UDP sockets with io_uring, and AF_XDP; the only room with `unsafe` code;
 //! - [`allow_list`]: who may send;
 //! - [`framer`]: datagrams into frames, one open frame for each stream;
 //! - [`exchange`]: closed frames one way, empty buffers back;

@@ -5,6 +5,7 @@ use daemon::metrics::{Text, Type};
 use rustc_hash::FxHashMap;
 
 use crate::collector::View;
+use crate::receive::xsk::counters::XskView;
 use crate::stream::counters::{Ending, Refusal, StreamCounters};
 use crate::xdp::Count;
 
@@ -39,7 +40,7 @@ const fn gauge(name: &'static str, labels: &'static [&'static str], help: &'stat
 const RECEIVED: Metric = counter(
     "natrail_collector_datagrams_received_total",
     &[],
-    "Datagrams taken from the sockets, and messages from TCP and TLS connections. Equals framed + dropped.",
+    "Datagrams taken from the sockets and AF_XDP, and messages from TCP and TLS connections. Equals framed + dropped.",
 );
 const RECEIVED_BYTES: Metric = counter(
     "natrail_collector_received_bytes_total",
@@ -54,7 +55,7 @@ const FRAMED: Metric = counter(
 const DROPPED: Metric = counter(
     "natrail_collector_datagrams_dropped_total",
     &["reason"],
-    "Datagrams received and dropped: not_allowed (exporter not on the allow-list), no_buffer (the bus does not keep up), malformed (no usable sender).",
+    "Datagrams received and dropped: not_allowed (exporter not on the allow-list), no_buffer (the bus does not keep up), malformed (no usable sender; by AF_XDP, a wrong checksum).",
 );
 const EXPORTER_DROPPED: Metric = counter(
     "natrail_collector_exporter_dropped_total",
@@ -195,6 +196,42 @@ const STREAM_PAUSES: Metric = counter(
     "Times that reading from connections stopped since the bus does not keep up; their peers wait meanwhile.",
 );
 
+const XSK_PACKETS: Metric = counter(
+    "natrail_collector_af_xdp_packets_total",
+    &[],
+    "Those of the datagrams received that came by AF_XDP. Metrics of AF_XDP are absent without receive = \"af_xdp\".",
+);
+const XSK_BAD_CHECKSUMS: Metric = counter(
+    "natrail_collector_af_xdp_bad_checksums_total",
+    &[],
+    "Those of the malformed that had a wrong checksum of IPv4 or UDP.",
+);
+const XSK_DROPPED: Metric = counter(
+    "natrail_collector_af_xdp_dropped_total",
+    &["reason"],
+    "Packets redirected and lost before the collector took them: ring_full (a thread does not keep up; raise collector.af_xdp.ring_entries), no_frame (all frames are in use; raise frames). Not part of received. Redirected = packets + dropped + what waits in the rings.",
+);
+const XSK_FILL_EMPTY: Metric = counter(
+    "natrail_collector_af_xdp_fill_ring_empty_total",
+    &[],
+    "Times that the kernel found no frame in a fill ring.",
+);
+const XSK_INVALID: Metric = counter(
+    "natrail_collector_af_xdp_invalid_descriptors_total",
+    &[],
+    "Descriptors in a fill ring that the kernel refused. Always 0 unless natrail is at fault.",
+);
+const XSK_ZERO_COPY: Metric = gauge(
+    "natrail_collector_af_xdp_zero_copy",
+    &["interface", "queue"],
+    "1 if the driver writes into the frames of this queue itself, 0 if the kernel copies.",
+);
+const XSK_FRAMES: Metric = gauge(
+    "natrail_collector_af_xdp_frames_bytes",
+    &["pages"],
+    "Locked memory of all frames, in octets: in huge or in normal pages.",
+);
+
 const XDP_PACKETS: Metric = counter(
     "natrail_xdp_packets_total",
     &["exporter", "verdict"],
@@ -208,6 +245,17 @@ const XDP_BYTES: Metric = counter(
 
 /// All metrics of the collector's program in the kernel.
 pub const XDP: &[&Metric] = &[&XDP_PACKETS, &XDP_BYTES];
+
+/// All metrics of AF_XDP, in the order in which they are shown.
+pub const XSK: &[&Metric] = &[
+    &XSK_PACKETS,
+    &XSK_BAD_CHECKSUMS,
+    &XSK_DROPPED,
+    &XSK_FILL_EMPTY,
+    &XSK_INVALID,
+    &XSK_ZERO_COPY,
+    &XSK_FRAMES,
+];
 
 /// All metrics of TCP and TLS, in the order in which they are shown.
 pub const STREAM: &[&Metric] = &[
@@ -253,15 +301,58 @@ pub const ALL: &[&Metric] = &[
     &RESIDENT,
 ];
 
-/// Writes the present values of [`ALL`], and of [`STREAM`] and [`LOG`] if there are such.
+/// Writes the present values of [`ALL`], and of [`XSK`], [`STREAM`] and [`LOG`] if there are such.
 pub fn render(view: &View, text: &mut Text) {
     render_own(view, text);
+    if let Some(af_xdp) = &view.af_xdp {
+        render_xsk(af_xdp, text);
+    }
     if let Some(streams) = &view.streams {
         render_streams(streams, text);
     }
     if let Some(log) = view.sender.log_counts() {
         render_log(&log, text);
     }
+}
+
+/// Writes the values of [`XSK`].
+pub fn render_xsk(af_xdp: &XskView, text: &mut Text) {
+    single(text, &XSK_PACKETS, af_xdp.sum(|thread| &thread.packets));
+    single(
+        text,
+        &XSK_BAD_CHECKSUMS,
+        af_xdp.sum(|thread| &thread.bad_checksums),
+    );
+    let reasons = [
+        ("ring_full", af_xdp.sum(|thread| &thread.ring_full)),
+        ("no_frame", af_xdp.sum(|thread| &thread.no_frame)),
+    ];
+    labelled(text, &XSK_DROPPED, reasons);
+    single(
+        text,
+        &XSK_FILL_EMPTY,
+        af_xdp.sum(|thread| &thread.fill_ring_empty),
+    );
+    single(
+        text,
+        &XSK_INVALID,
+        af_xdp.sum(|thread| &thread.invalid_descriptors),
+    );
+    text.metric(XSK_ZERO_COPY.name, XSK_ZERO_COPY.metric_type, XSK_ZERO_COPY.help);
+    for queue in &af_xdp.queues {
+        let number = queue.place.queue.to_string();
+        let labels = [("interface", queue.interface.as_str()), ("queue", &number)];
+        text.sample(XSK_ZERO_COPY.name, &labels, u64::from(queue.zero_copy));
+    }
+    let bytes = |huge| {
+        let queues = af_xdp.queues.iter().filter(|queue| queue.huge_pages == huge);
+        queues.map(|queue| queue.frames_bytes as u64).sum()
+    };
+    labelled(
+        text,
+        &XSK_FRAMES,
+        [("huge", bytes(true)), ("normal", bytes(false))],
+    );
 }
 
 /// Writes the values of [`STREAM`].

@@ -58,8 +58,7 @@ fn start_and_serve(options: &Options) -> anyhow::Result<ExitCode> {
 
     // All that needs privileges, before any thread is started: a thread keeps the privileges it was started with.
     let sockets = Sockets::open(settings)?;
-    let attach = |xdp| Filter::attach(xdp, &sockets.datagram_addresses(), &config.exporters);
-    let xdp = settings.xdp.as_ref().map(attach).transpose()?;
+    let xdp = sockets.attach_filter(&config.exporters)?;
     privileges::drop_all().context("cannot give up privileges")?;
 
     let sender = bus::connect::sender(&config.bus, &sockets.kinds())?;
@@ -93,6 +92,9 @@ fn start_and_serve(options: &Options) -> anyhow::Result<ExitCode> {
     } else {
         FLUSH_MAX
     };
+    if let Some(xdp) = &xdp {
+        xdp.end_redirect();
+    }
     let outcome = collector.stop(limit);
     let waiting = sender.log_counts().map_or(0, |log| log.waiting_frames);
     let code = report(&outcome, waiting);

@@ -1,17 +1,20 @@
 //! The loop of a receive thread: receive, allow, frame.
+//!
+//! One wait is for sockets and AF_XDP together; both give their datagrams to one [`Intake`].
 
 use std::io;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use wire::frame::Datagram;
+use wire::frame::{Datagram, PayloadKind};
 
 use crate::allow_list::ExporterCache;
 use crate::counters::ThreadCounters;
 use crate::framer::Framer;
 use crate::receive::message::{DropMeter, Malformed, Message};
-use crate::receive::uring::{Receiver, Wait};
+use crate::receive::uring::Receiver;
+use crate::receive::xsk::receiver::XskReceiver;
 
 /// Longest wait: how late a stop, a reload or the last drops before a silence may be noticed.
 const WAIT_MAX: Duration = Duration::from_millis(50);
@@ -24,7 +27,11 @@ const DRAIN_MAX: Duration = Duration::from_secs(5);
 
 /// Everything that a receive thread owns.
 pub struct Worker {
+    // Dropped before the AF_XDP sockets that it watches: a queue is free when nobody holds its sockets.
     receiver: Receiver,
+    xsk: Option<XskReceiver>,
+    /// AF_XDP may have more than one turn's worth: the next wait only looks.
+    behind: bool,
     intake: Intake,
     stop: Arc<AtomicBool>,
 }
@@ -40,8 +47,10 @@ struct Intake {
 }
 
 impl Worker {
+    /// `receiver` watches the descriptors of `xsk`.
     pub fn new(
         receiver: Receiver,
+        xsk: Option<XskReceiver>,
         framer: Framer,
         exporters: ExporterCache,
         counters: Arc<ThreadCounters>,
@@ -57,6 +66,8 @@ impl Worker {
         };
         Self {
             receiver,
+            xsk,
+            behind: false,
             intake,
             stop,
         }
@@ -92,28 +103,57 @@ impl Worker {
         Ok(())
     }
 
-    /// Takes what the sockets hold. What comes meanwhile is refused and counted by the kernel, so this ends.
+    /// Takes what the sockets hold. What comes meanwhile is refused and counted by the kernel, so this ends. Nothing is sent
+    /// to AF_XDP any more by now.
     fn drain(&mut self) -> io::Result<()> {
         let deadline = Instant::now() + DRAIN_MAX;
         for socket in self.receiver.sockets() {
             socket.shut()?;
         }
-        while self.receive(QUIET)?.completions > 0 && Instant::now() < deadline {
+        while self.receive(QUIET)? > 0 && Instant::now() < deadline {
             self.intake.framer.close_aged(Instant::now());
         }
         self.read_drops();
         Ok(())
     }
 
-    fn receive(&mut self, timeout: Duration) -> io::Result<Wait> {
-        let Self { receiver, intake, .. } = self;
+    /// Waits, and takes what came. Gives back how much that was: 0 is nothing.
+    fn receive(&mut self, timeout: Duration) -> io::Result<usize> {
+        let Self {
+            receiver,
+            xsk,
+            behind,
+            intake,
+            ..
+        } = self;
         intake.now = None;
+        let timeout = if *behind { Duration::ZERO } else { timeout };
         let wait = receiver.wait(timeout, |socket, place, message| {
-            intake.take(socket.kind(), socket.address().port(), place, message);
+            let of = Origin {
+                kind: socket.kind(),
+                destination_port: socket.address().port(),
+                socket: Some(place),
+            };
+            intake.take(of, message);
         })?;
         intake.counters.out_of_buffers.add(wait.out_of_buffers);
         intake.counters.rearms.add(wait.ended);
-        Ok(wait)
+        let mut packets = 0;
+        if let Some(xsk) = xsk {
+            packets = xsk.take(|datagram| match datagram {
+                Ok((target, message)) => {
+                    let of = Origin {
+                        kind: target.kind,
+                        destination_port: target.address.port(),
+                        socket: None,
+                    };
+                    intake.take(of, Ok(message));
+                }
+                Err(_) => intake.refuse(),
+            });
+            *behind = packets >= xsk.turn_packets();
+        }
+        Ok(wait.completions + packets)
     }
 
     fn read_drops(&mut self) {
@@ -122,29 +162,36 @@ impl Worker {
                 self.intake.counters.kernel_drops.add(meter.advance(drops));
             }
         }
+        if let Some(xsk) = &mut self.xsk {
+            xsk.count_losses();
+        }
     }
 }
 
+/// Where a datagram came in.
+struct Origin {
+    /// Of its listener.
+    kind: PayloadKind,
+    destination_port: u16,
+    /// Place of its socket among those with a drop counter.
+    socket: Option<usize>,
+}
+
 impl Intake {
-    fn take(
-        &mut self,
-        kind: wire::frame::PayloadKind,
-        destination_port: u16,
-        socket: usize,
-        message: Result<Message<'_>, Malformed>,
-    ) {
+    fn take(&mut self, of: Origin, message: Result<Message<'_>, Malformed>) {
+        let Ok(message) = message else {
+            self.refuse();
+            return;
+        };
         // Once for each wakeup, and after it: what came after a reload is judged by the new list.
         let now = self.now.unwrap_or_else(|| {
             self.exporters.refresh();
             *self.now.insert(Instant::now())
         });
         self.counters.received.add(1);
-        let Ok(message) = message else {
-            self.counters.malformed.add(1);
-            return;
-        };
         self.counters.received_bytes.add(message.payload.len() as u64);
-        if let (Some(drops), Some(meter)) = (message.socket_drops, self.meters.get_mut(socket)) {
+        let meter = of.socket.and_then(|socket| self.meters.get_mut(socket));
+        if let (Some(drops), Some(meter)) = (message.socket_drops, meter) {
             self.counters.kernel_drops.add(meter.advance(drops));
         }
         let Some(partition) = self.exporters.partition(message.exporter) else {
@@ -154,12 +201,18 @@ impl Intake {
         let datagram = Datagram {
             exporter: message.exporter,
             source_port: message.source_port,
-            destination_port,
+            destination_port: of.destination_port,
             received_ns: message.received_ns.unwrap_or_else(wall_clock_ns),
             truncated: message.truncated,
             payload: message.payload,
         };
-        self.framer.push(kind, partition, &datagram, now);
+        self.framer.push(of.kind, partition, &datagram, now);
+    }
+
+    /// Counts what is no datagram.
+    fn refuse(&self) {
+        self.counters.received.add(1);
+        self.counters.malformed.add(1);
     }
 }
 

@@ -5,7 +5,7 @@
 //! `cargo xtask ebpf` and committed; it is part of this binary.
 //!
 //! # Minimum kernel version
-//! 5.18 (`xdp.frags`).
+//! 6.1 (`bpf_ktime_get_tai_ns`; `xdp.frags` is of 5.18).
 
 use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
@@ -28,9 +28,11 @@ use numbers::{Cells, Numbers, add, subtract};
 
 mod error;
 mod numbers;
+mod redirect;
 
 pub use error::XdpError;
 pub(crate) use error::{has_code, reasons};
+pub use redirect::Redirect;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../collector-ebpf/natrail-collector.bpf.o");
 
@@ -52,6 +54,8 @@ pub struct XdpFilter {
     /// Links die with their file descriptors: nothing is pinned.
     links: Vec<FdLink>,
     exporters: Numbers,
+    /// Places of the XSKMAP that may have a socket, from 0.
+    redirected_sockets: u32,
 }
 
 impl XdpFilter {
@@ -63,6 +67,7 @@ impl XdpFilter {
             program,
             links: Vec::new(),
             exporters: Numbers::default(),
+            redirected_sockets: 0,
         };
         filter.reload(exporters)?;
         let natrail = filter.xdp()?;

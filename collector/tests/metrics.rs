@@ -6,10 +6,12 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use bus::LogCounts;
-use collector::metrics::{ALL, LOG, Metric, STREAM, XDP, render, render_log, render_xdp};
+use collector::metrics::{ALL, LOG, Metric, STREAM, XDP, XSK, render, render_log, render_xdp, render_xsk};
+use collector::receive::xsk::counters::XskView;
+use collector::receive::xsk::open::OpenQueue;
 use collector::xdp::Count;
 use daemon::metrics::{Text, Type};
-use wire::verdict::Verdict;
+use wire::verdict::{Verdict, XskQueue};
 
 fn line(metric: &Metric) -> String {
     let metric_type = if metric.metric_type == Type::Counter {
@@ -41,6 +43,7 @@ fn the_page_has_the_table_of_the_code() {
     let on_page: Vec<_> = section.lines().filter(|line| line.starts_with("| `")).collect();
     let in_code: Vec<_> = ALL
         .iter()
+        .chain(XSK)
         .chain(STREAM)
         .chain(LOG)
         .chain(XDP)
@@ -94,6 +97,31 @@ fn what_is_rendered_is_the_table() {
     render(&collector.view(), &mut text);
     assert_eq!(rendered(&text.finish()), table(&[ALL, STREAM].concat()));
     collector.stop(common::PATIENCE);
+
+    let mut text = Text::default();
+    let queue = OpenQueue {
+        interface: "eth0".into(),
+        place: XskQueue {
+            interface: 2,
+            queue: 3,
+        },
+        zero_copy: true,
+        frames_bytes: 4096,
+        huge_pages: false,
+    };
+    let view = XskView {
+        queues: vec![queue],
+        threads: vec![Arc::default()],
+    };
+    render_xsk(&view, &mut text);
+    let text = text.finish();
+    assert_eq!(rendered(&text), table(XSK));
+    for line in [
+        "{interface=\"eth0\",queue=\"3\"} 1\n",
+        "{pages=\"normal\"} 4096\n",
+    ] {
+        assert!(text.contains(line), "{line} in {text}");
+    }
 
     let mut text = Text::default();
     let log = LogCounts {

@@ -4,6 +4,7 @@
 
 mod bus;
 mod listener;
+mod receive;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
@@ -13,6 +14,7 @@ use serde::Deserialize;
 
 pub use bus::{Bus, BusKind, Compression, Log, Sync, WhenFull};
 pub use listener::{Listener, ListenerKind, Spread, StreamLimits, TlsFiles, Transport};
+pub use receive::{AfXdp, Choice, ReceivePath};
 
 /// Where the configuration is looked for when none is named.
 pub const DEFAULT_PATH: &str = "/etc/natrail/natrail.toml";
@@ -68,6 +70,11 @@ pub struct Collector {
     /// Addresses to receive on.
     #[serde(rename = "listener")]
     pub listeners: Vec<Listener>,
+    /// How datagrams are received: `socket`, or `af_xdp` around the kernel's network stack (docs/af-xdp.md).
+    #[serde(default)]
+    pub receive: ReceivePath,
+    /// For `receive = "af_xdp"`; defaults if absent.
+    pub af_xdp: Option<AfXdp>,
     /// The filter in the kernel. Without it, the allow-list is applied in user space.
     pub xdp: Option<Xdp>,
     /// A frame is closed when it has this many octets …
@@ -103,6 +110,13 @@ fn default_ring_buffers() -> u16 {
 }
 fn default_datagram_bytes_max() -> usize {
     65_535
+}
+
+impl Collector {
+    /// The settings of AF_XDP, those of an absent section included.
+    pub fn af_xdp(&self) -> AfXdp {
+        self.af_xdp.clone().unwrap_or_default()
+    }
 }
 
 /// `[collector.xdp]`: the filter in the kernel.
@@ -350,6 +364,7 @@ impl Config {
                 "collector.xdp.interfaces must name at least one interface",
             );
             problems.extend(listener::problems(&collector.listeners));
+            problems.extend(receive::problems(collector));
         }
         problems
     }

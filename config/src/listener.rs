@@ -18,7 +18,8 @@ pub struct Listener {
     /// UDP: how datagrams are given to the threads of `collector.cores`. `datagram`: in turn, so that one exporter uses all
     /// threads (syslog, if nothing is said). `exporter`: those of one address always to the same thread (NetFlow and
     /// RADIUS, if nothing is said; a template must not be overtaken). `off`: by the kernel's hash of addresses and ports.
-    /// The first two need CAP_BPF; without it, a warning says so, and it is as with `off`.
+    /// The first two need CAP_BPF; without it, a warning says so, and it is as with `off`. With `receive = "af_xdp"` the XDP
+    /// program does the same.
     spread: Option<Spread>,
     /// `udp`; for syslog also `tcp` (RFC 6587) and `tls` (RFC 5425; port 6514). What follows is for those two.
     #[serde(default)]

@@ -1,11 +1,12 @@
 //! The buffers that the kernel fills, shared with it through a ring (`IORING_REGISTER_PBUF_RING`, Linux 5.19).
 
 use std::io;
-use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU16, Ordering};
 
 use io_uring::Submitter;
 use io_uring::types::BufRingEntry;
+
+use super::mapping::Mapping;
 
 /// Buffers begin at multiples of this, so that the headers in them do not straddle more cache lines than they must.
 const CACHE_LINE_BYTES: usize = 64;
@@ -28,8 +29,8 @@ impl BufferRing {
     pub fn new(entries: u16, buffer_bytes: usize) -> io::Result<Self> {
         assert!(entries.is_power_of_two(), "a ring has a power of two of entries");
         let stride = buffer_bytes.next_multiple_of(CACHE_LINE_BYTES);
-        let ring = Mapping::new(usize::from(entries) * size_of::<BufRingEntry>())?;
-        let buffers = Mapping::new(usize::from(entries) * stride)?;
+        let ring = Mapping::anonymous(usize::from(entries) * size_of::<BufRingEntry>())?;
+        let buffers = Mapping::anonymous(usize::from(entries) * stride)?;
         Ok(Self {
             ring,
             buffers,
@@ -45,7 +46,7 @@ impl BufferRing {
     /// # Safety
     /// The ring must live until the io_uring of `submitter` is closed.
     pub unsafe fn register(&mut self, submitter: &Submitter<'_>, group: u16) -> io::Result<()> {
-        let address = self.ring.start.as_ptr() as u64;
+        let address = self.ring.start() as u64;
         // SAFETY: the mapping is page-aligned, has room for `entries` entries, and outlives the io_uring as the caller promises.
         unsafe { submitter.register_buf_ring_with_flags(address, self.entries, group, 0)? };
         for id in 0..self.entries {
@@ -65,10 +66,7 @@ impl BufferRing {
         }
         // SAFETY: the range is inside the mapping, and the kernel does not write to it: the caller owns the buffer.
         Some(unsafe {
-            std::slice::from_raw_parts(
-                self.buffers.start.as_ptr().add(usize::from(id) * self.stride),
-                length,
-            )
+            std::slice::from_raw_parts(self.buffers.start().add(usize::from(id) * self.stride), length)
         })
     }
 
@@ -83,12 +81,12 @@ impl BufferRing {
             clippy::cast_ptr_alignment,
             reason = "a mapping begins at a page, which is aligned for anything"
         )]
-        let base = self.ring.start.as_ptr().cast::<BufRingEntry>();
+        let base = self.ring.start().cast::<BufRingEntry>();
         // SAFETY: `place` is inside the ring; the kernel reads an entry only after the tail says that it is there. The
         // setters leave the tail alone, which shares memory with the unused field of the first entry.
         unsafe {
             let entry = &mut *base.add(place);
-            entry.set_addr(self.buffers.start.as_ptr().add(usize::from(id) * self.stride) as u64);
+            entry.set_addr(self.buffers.start().add(usize::from(id) * self.stride) as u64);
             entry.set_len(self.buffer_bytes as u32);
             entry.set_bid(id);
         }
@@ -96,36 +94,5 @@ impl BufferRing {
         // SAFETY: the tail is an aligned u16 inside the mapping, which only this thread writes and the kernel reads.
         let tail = unsafe { AtomicU16::from_ptr(BufRingEntry::tail(base).cast_mut()) };
         tail.store(self.tail, Ordering::Release);
-    }
-}
-
-/// Anonymous zeroed memory, page-aligned, taken from the machine only where it is touched.
-#[derive(Debug)]
-struct Mapping {
-    start: NonNull<u8>,
-    bytes: usize,
-}
-
-// SAFETY: the memory belongs to the mapping alone and is bound to no thread.
-unsafe impl Send for Mapping {}
-
-impl Mapping {
-    fn new(bytes: usize) -> io::Result<Self> {
-        let protection = libc::PROT_READ | libc::PROT_WRITE;
-        let flags = libc::MAP_PRIVATE | libc::MAP_ANONYMOUS;
-        // SAFETY: a new anonymous mapping touches no memory that exists.
-        let start = unsafe { libc::mmap(std::ptr::null_mut(), bytes, protection, flags, -1, 0) };
-        if start == libc::MAP_FAILED {
-            return Err(io::Error::last_os_error());
-        }
-        let start = NonNull::new(start.cast()).ok_or(io::ErrorKind::OutOfMemory)?;
-        Ok(Self { start, bytes })
-    }
-}
-
-impl Drop for Mapping {
-    fn drop(&mut self) {
-        // SAFETY: this is the mapping made in `new`, and nothing borrows from it any more.
-        unsafe { libc::munmap(self.start.as_ptr().cast(), self.bytes) };
     }
 }

@@ -3,6 +3,9 @@
 //! One request for each socket stays armed and completes once for every datagram, into a buffer of the ring. The wait
 //! asks for many completions at once, but is content with few after [`BATCH_WAIT`]: without that, every datagram
 //! wakes the thread, and io_uring is slower than plain `recvmmsg`.
+//!
+//! Other descriptors can be watched in the same wait: those of AF_XDP, whose packets come by rings of their own. Each is asked
+//! for once at a time, and the question is answered at once if something waits already: no wake-up is missed.
 
 use std::io;
 use std::os::fd::AsRawFd;
@@ -30,7 +33,9 @@ pub struct Receiver {
     /// What a receive asks for: the sizes of name and control messages.
     request: Box<libc::msghdr>,
     sockets: Vec<ListenSocket>,
-    /// Sockets (by position) without an armed request.
+    /// Descriptors that end a wait when they are readable.
+    watched: Vec<i32>,
+    /// Sockets, and behind them watched descriptors (by position), without an armed request.
     idle: Vec<usize>,
     batch: usize,
     batched_wait: bool,
@@ -48,19 +53,22 @@ pub struct Wait {
 }
 
 impl Receiver {
-    /// Takes over the sockets. `buffers` (a power of two) datagrams of `datagram_bytes_max` octets are taken at a time.
+    /// Takes over the sockets. `buffers` (a power of two) datagrams of `datagram_bytes_max` octets are taken at a time. The
+    /// `watched` descriptors must stay open as long as this is used.
     pub fn new(
         sockets: Vec<ListenSocket>,
+        watched: Vec<i32>,
         buffers: u16,
         datagram_bytes_max: usize,
     ) -> Result<Self, StartError> {
-        let completions = (u32::from(buffers) + sockets.len() as u32) * 2;
+        let requests = sockets.len() + watched.len();
+        let completions = (u32::from(buffers) + requests as u32) * 2;
         let ring: IoUring = IoUring::builder()
             .setup_single_issuer()
             .setup_defer_taskrun()
             .setup_cqsize(completions.next_power_of_two())
             .setup_clamp()
-            .build((sockets.len() as u32).next_power_of_two())
+            .build((requests as u32).next_power_of_two())
             .map_err(setup_error)?;
         let batched_wait = ring.params().is_feature_min_timeout();
         let mut buffer_ring =
@@ -85,8 +93,9 @@ impl Receiver {
             ring,
             buffers: buffer_ring,
             request,
-            idle: (0..sockets.len()).collect(),
+            idle: (0..requests).collect(),
             sockets,
+            watched,
             batch: BATCH_COMPLETIONS.min(usize::from(buffers) / 4),
             batched_wait,
         })
@@ -101,7 +110,8 @@ impl Receiver {
         self.batched_wait
     }
 
-    /// Waits for datagrams, at most `timeout`, and gives all that came to `handle`, with their socket and its position.
+    /// Waits for datagrams or a watched descriptor, at most `timeout`, and gives all datagrams that came to `handle`, with their
+    /// socket and its position. A timeout of 0 only takes what is there.
     ///
     /// # Errors
     /// When the kernel refuses to receive at all; nothing comes any more then.
@@ -124,6 +134,8 @@ impl Receiver {
             wait.completions += 1;
             let place = completion.user_data() as usize;
             let Some(socket) = sockets.get(place) else {
+                // A watched descriptor: that the wait has ended is all that it is for.
+                idle.push(place);
                 continue;
             };
             if let Some(id) = cqueue::buffer_select(completion.flags()) {
@@ -152,14 +164,21 @@ impl Receiver {
         Ok(wait)
     }
 
-    /// Queues a request for every socket that has none.
+    /// Queues a request for every socket and watched descriptor that has none.
     fn arm(&mut self) -> io::Result<()> {
-        while let Some(&socket) = self.idle.last() {
-            let descriptor = Fd(self.sockets[socket].as_raw_fd());
-            let entry = opcode::RecvMsgMulti::new(descriptor, &raw const *self.request, BUFFER_GROUP)
-                .build()
-                .user_data(socket as u64);
-            // SAFETY: socket, msghdr and buffer group live as long as the io_uring.
+        while let Some(&place) = self.idle.last() {
+            let entry = match self.sockets.get(place) {
+                Some(socket) => {
+                    let descriptor = Fd(socket.as_raw_fd());
+                    opcode::RecvMsgMulti::new(descriptor, &raw const *self.request, BUFFER_GROUP).build()
+                }
+                None => {
+                    let descriptor = Fd(self.watched[place - self.sockets.len()]);
+                    opcode::PollAdd::new(descriptor, libc::POLLIN as u32).build()
+                }
+            };
+            let entry = entry.user_data(place as u64);
+            // SAFETY: socket, msghdr and buffer group live as long as the io_uring; a poll refers to no memory.
             if unsafe { self.ring.submission().push(&entry) }.is_err() {
                 // More sockets than places: submit these first.
                 self.ring.submit()?;
@@ -171,10 +190,11 @@ impl Receiver {
     }
 
     fn enter(&self, timeout: Duration) -> io::Result<()> {
+        let only_look = timeout.is_zero();
         let timeout = Timespec::from(timeout);
         let mut arguments = SubmitArgs::new().timespec(&timeout);
         let mut want = 1;
-        if self.batched_wait {
+        if self.batched_wait && !only_look {
             arguments = arguments.min_wait_usec(BATCH_WAIT.as_micros() as u32);
             want = self.batch;
         }

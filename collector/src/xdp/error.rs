@@ -19,7 +19,7 @@ pub enum XdpError {
     )]
     Privilege { action: String },
     /// the kernel does not take the program or one of its maps
-    #[error("cannot load the XDP program into the kernel (it needs Linux 5.18 or newer): {0}")]
+    #[error("cannot load the XDP program into the kernel (it needs Linux 6.1 or newer): {0}")]
     Load(String),
     /// no such interface
     #[error("collector.xdp.interfaces names {interface:?}, but there is no such interface: see `ip link`")]
