@@ -22,7 +22,7 @@ impl GivenUp {
 
     /// Adds all datagrams of a frame. A record that cannot be read had `datagrams`, of whom and when nobody knows: they are
     /// counted for the present minute. Ledger frames hold none.
-    pub(crate) fn add_frame(&mut self, record: &[u8], datagrams: u64) {
+    pub fn add_frame(&mut self, record: &[u8], datagrams: u64) {
         match Frame::open(record) {
             Ok(frame) if frame.kind() == PayloadKind::Ledger => {}
             Ok(frame) => {

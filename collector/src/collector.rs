@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bus::FrameSender;
+use bus::{FrameSender, GivenUp};
 use config::{Config, Transport};
 use rustix::thread::CpuSet;
 use wire::frame::PayloadKind;
@@ -18,6 +18,7 @@ use crate::counters::{Counts, ThreadCounters};
 use crate::error::StartError;
 use crate::exchange::Exchange;
 use crate::framer::Framer;
+use crate::ledger::{Book, ThreadLedger};
 use crate::producer::{Producer, Undelivered};
 use crate::receive::socket::{self, ListenSocket};
 use crate::receive::uring::Receiver;
@@ -32,6 +33,8 @@ use crate::worker::Worker;
 /// Buffers of each thread beyond one for every stream, in octets: what may wait while the bus takes its time, as a disk
 /// does.
 const WAITING_BYTES: usize = 64 * 1024 * 1024;
+/// What the kernel charges a socket's buffer for the smallest datagram, at least: it and its bookkeeping.
+const QUEUED_BYTES_MIN: usize = 512;
 
 /// The sockets of a collector: all that needs privileges. Datagrams wait in them until [`Sockets::start`].
 pub struct Sockets {
@@ -87,6 +90,13 @@ impl Sockets {
             .collect()
     }
 
+    /// Most datagrams that can wait in them: a datagram takes at least [`QUEUED_BYTES_MIN`] of a socket's buffer.
+    pub fn hold_max(&self) -> u64 {
+        let octets = |socket: &ListenSocket| socket.buffer_bytes().unwrap_or(0);
+        let octets: usize = self.by_thread.iter().flatten().map(octets).sum();
+        (octets / QUEUED_BYTES_MIN) as u64
+    }
+
     /// Starts all threads. Threads inherit the privileges that the calling one has now.
     pub fn start(
         self,
@@ -131,6 +141,7 @@ impl Sockets {
             addresses,
             streams,
             identities,
+            book: plan.book,
         })
     }
 }
@@ -143,6 +154,7 @@ struct ThreadPlan {
     partitions: u16,
     allow_list: Arc<SharedAllowList>,
     stop: Arc<AtomicBool>,
+    book: Arc<Book>,
 }
 
 struct ReceiveThread {
@@ -169,6 +181,7 @@ impl ThreadPlan {
             partitions,
             allow_list: Arc::new(SharedAllowList::new(AllowList::new(exporters))),
             stop: Arc::default(),
+            book: Arc::default(),
         }
     }
 
@@ -214,6 +227,7 @@ impl ThreadPlan {
     fn start_thread(&self, core: usize, sockets: Vec<ListenSocket>) -> Result<ReceiveThread, StartError> {
         let (counters, exchange, framer) = self.framer(&self.datagram_kinds);
         let exporters = ExporterCache::new(Arc::clone(&self.allow_list), self.partitions);
+        let ledger = ThreadLedger::new(Arc::clone(&self.book));
         let (ring_buffers, datagram_bytes_max) =
             (self.settings.ring_buffers, self.settings.datagram_bytes_max);
         let stop = Arc::clone(&self.stop);
@@ -238,7 +252,7 @@ impl ThreadPlan {
                         "this kernel cannot batch io_uring's wake-ups (Linux 6.12 can): receiving costs more CPU"
                     );
                 }
-                let worker = Worker::new(receiver, framer, exporters, for_thread, stop);
+                let worker = Worker::new(receiver, framer, exporters, ledger, for_thread, stop);
                 let _ = ready.send(Ok(()));
                 let ended = worker.run();
                 if let Err(error) = &ended {
@@ -272,6 +286,7 @@ impl ThreadPlan {
         let intake = Intake::new(
             framer,
             ExporterCache::new(Arc::clone(&self.allow_list), self.partitions),
+            ThreadLedger::new(Arc::clone(&self.book)),
             Arc::clone(&counters),
             Arc::clone(&streams),
         );
@@ -320,13 +335,16 @@ pub struct Collector {
     streams: Option<Arc<StreamCounters>>,
     /// Of the TLS listeners, by their address as it is configured.
     identities: Vec<(SocketAddr, Arc<Identity>)>,
+    book: Arc<Book>,
 }
 
 /// How a collector ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     pub counts: Counts,
     pub undelivered: Undelivered,
+    /// The datagrams that the bus never took, for the ledger.
+    pub given_up: GivenUp,
     /// A receive thread had ended by itself.
     pub thread_failed: bool,
 }
@@ -334,6 +352,7 @@ pub struct Outcome {
 /// What metrics show of a running collector.
 #[derive(Clone)]
 pub struct View {
+    /// The one for connections, if there is one, at the end.
     pub threads: Vec<Arc<ThreadCounters>>,
     pub sender: Arc<dyn FrameSender>,
     pub stalls: Arc<crate::counters::Cell>,
@@ -345,6 +364,12 @@ impl View {
     /// Sum over all threads.
     pub fn counts(&self) -> Counts {
         Counts::sum(self.threads.iter().map(AsRef::as_ref))
+    }
+
+    /// Sum over the threads that have sockets for datagrams.
+    pub fn datagram_counts(&self) -> Counts {
+        let threads = self.threads.len() - usize::from(self.streams.is_some());
+        Counts::sum(self.threads[..threads].iter().map(AsRef::as_ref))
     }
 }
 
@@ -372,6 +397,11 @@ impl Collector {
             stalls: self.producer.stalls(),
             streams: self.streams.clone(),
         }
+    }
+
+    /// What the threads count for the ledger.
+    pub fn book(&self) -> Arc<Book> {
+        Arc::clone(&self.book)
     }
 
     /// Sum over all threads.
@@ -414,6 +444,7 @@ impl Collector {
         Outcome {
             counts: self.counts(),
             undelivered,
+            given_up: self.producer.take_given_up(),
             thread_failed,
         }
     }

@@ -6,16 +6,18 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use wire::frame::Datagram;
+use wire::ledger::Cell;
 
 use crate::allow_list::ExporterCache;
 use crate::counters::ThreadCounters;
 use crate::framer::Framer;
+use crate::ledger::{Slot, ThreadLedger};
 use crate::receive::message::{DropMeter, Malformed, Message};
 use crate::receive::uring::{Receiver, Wait};
 
 /// Longest wait: how late a stop, a reload or the last drops before a silence may be noticed.
 const WAIT_MAX: Duration = Duration::from_millis(50);
-/// How often the sockets are asked for their drops.
+/// How often the sockets are asked for their drops, and the ledger is handed over.
 const DROPS_EVERY: Duration = Duration::from_millis(500);
 /// At the end: a wait of this length that brings nothing means that the sockets are empty …
 const QUIET: Duration = Duration::from_millis(20);
@@ -33,6 +35,7 @@ pub struct Worker {
 struct Intake {
     framer: Framer,
     exporters: ExporterCache,
+    ledger: ThreadLedger,
     meters: Vec<DropMeter>,
     counters: Arc<ThreadCounters>,
     /// The moment of the present batch, once it is needed.
@@ -44,6 +47,7 @@ impl Worker {
         receiver: Receiver,
         framer: Framer,
         exporters: ExporterCache,
+        ledger: ThreadLedger,
         counters: Arc<ThreadCounters>,
         stop: Arc<AtomicBool>,
     ) -> Self {
@@ -51,6 +55,7 @@ impl Worker {
         let intake = Intake {
             framer,
             exporters,
+            ledger,
             meters,
             counters,
             now: None,
@@ -69,6 +74,7 @@ impl Worker {
     pub fn run(mut self) -> io::Result<()> {
         let received = self.receive_until_stop().and_then(|()| self.drain());
         self.intake.framer.close_all();
+        self.intake.ledger.hand_over();
         received
     }
 
@@ -87,6 +93,7 @@ impl Worker {
             if after >= drops_due {
                 drops_due = after + DROPS_EVERY;
                 self.read_drops();
+                self.intake.ledger.hand_over();
             }
         }
         Ok(())
@@ -141,25 +148,34 @@ impl Intake {
         self.counters.received.add(1);
         let Ok(message) = message else {
             self.counters.malformed.add(1);
+            let counts = self.ledger.at(Slot::NOBODY, wall_clock_ns());
+            counts.add(Cell::ReceivedUdp);
+            counts.add(Cell::Malformed);
             return;
         };
         self.counters.received_bytes.add(message.payload.len() as u64);
         if let (Some(drops), Some(meter)) = (message.socket_drops, self.meters.get_mut(socket)) {
             self.counters.kernel_drops.add(meter.advance(drops));
         }
-        let Some(partition) = self.exporters.partition(message.exporter) else {
+        let received_ns = message.received_ns.unwrap_or_else(wall_clock_ns);
+        let known = self.exporters.find(message.exporter, self.ledger.slots());
+        let slot = known.map_or(Slot::NOBODY, |known| known.slot);
+        let counts = self.ledger.at(slot, received_ns);
+        counts.add(Cell::ReceivedUdp);
+        let Some(known) = known else {
             self.counters.not_allowed.add(1);
+            counts.add(Cell::NotAllowed);
             return;
         };
         let datagram = Datagram {
             exporter: message.exporter,
             source_port: message.source_port,
             destination_port,
-            received_ns: message.received_ns.unwrap_or_else(wall_clock_ns),
+            received_ns,
             truncated: message.truncated,
             payload: message.payload,
         };
-        self.framer.push(kind, partition, &datagram, now);
+        counts.add(self.framer.push(kind, known.partition, &datagram, now));
     }
 }
 

@@ -8,6 +8,7 @@
 
 #[cfg(feature = "frame")]
 pub mod frame;
+#[cfg(feature = "frame")]
 pub mod ledger;
 pub mod packet;
 pub mod verdict;

@@ -80,6 +80,7 @@ cells! {
     SocketDropped = 41, "socket.dropped", "dropped at the sockets: buffer full, or wrong checksum",
         "raise collector.socket_buffer_bytes, or add collector.cores";
     RingDropped = 42, "ring.dropped", "dropped at the AF_XDP rings: full", "longer rings, or more collector.cores";
+    RingReceived = 43, "ring.received", "datagrams taken from the rings", "";
 
     // Framed, and lost before the bus or by it; for each exporter and minute.
     LostRefused = 48, "lost.refused", "in frames that the bus refused for good",

@@ -86,7 +86,16 @@ pub const RINGS: Equation = Equation {
     title: "redirected by XDP, and taken from the rings",
     scope: Scope::Life,
     left: &[Cell::XdpRedirected],
-    right: &[on(Cell::ReceivedRing), ends(Cell::RingDropped)],
+    right: &[on(Cell::RingReceived), ends(Cell::RingDropped)],
+};
+
+/// What was taken from sockets and rings, and what the threads counted by exporter and minute. The two are counted apart.
+pub const THREADS: Equation = Equation {
+    name: "threads",
+    title: "taken from sockets and rings, and counted by exporter and minute",
+    scope: Scope::Life,
+    left: &[Cell::SocketReceived, Cell::RingReceived],
+    right: &[on(Cell::ReceivedUdp), on(Cell::ReceivedRing)],
 };
 
 /// What the threads received.
@@ -139,7 +148,7 @@ pub const ROWS: Equation = Equation {
 };
 
 /// All stations, in the order of a datagram's way.
-pub const EQUATIONS: [Equation; 7] = [INTERFACE, SOCKETS, RINGS, COLLECTOR, BUS, CONSUMER, ROWS];
+pub const EQUATIONS: [Equation; 8] = [INTERFACE, SOCKETS, RINGS, THREADS, COLLECTOR, BUS, CONSUMER, ROWS];
 
 #[cfg(test)]
 mod tests {

@@ -8,7 +8,6 @@
 
 pub mod cell;
 pub mod equation;
-#[cfg(feature = "frame")]
 pub mod record;
 
 pub use cell::Cell;
