@@ -7,12 +7,12 @@ use config::BusKind;
 use daemon::repeat::Repeat;
 use wire::frame::PayloadKind;
 
-use crate::{BusError, DeadLetterSender, FrameReceiver, FrameSender, Stream, kafka, log};
+use crate::{BusError, DeadLetterSender, FrameReceiver, FrameSender, Stream, Topic, kafka, log};
 
 const TRY_AGAIN: Duration = Duration::from_millis(500);
 const SAY_AGAIN: Duration = Duration::from_mins(1);
 
-/// A sender of frames of these kinds.
+/// A sender of frames of these kinds, and of the ledger's.
 ///
 /// # Errors
 /// [`BusError::Refused`] if the configuration cannot be used, or another process writes the same frame log.
@@ -53,7 +53,7 @@ pub fn prepare(bus: &config::Bus, stopping: impl Fn() -> bool) -> Result<Option<
     }
 }
 
-/// All streams of these kinds.
+/// All streams of these kinds, and the ledger's.
 fn streams(bus: &config::Bus, kinds: &[PayloadKind]) -> Vec<Stream> {
     let partitions = |&kind: &PayloadKind| {
         (0..i32::from(bus.partitions)).map(move |partition| Stream {
@@ -61,8 +61,16 @@ fn streams(bus: &config::Bus, kinds: &[PayloadKind]) -> Vec<Stream> {
             partition,
         })
     };
-    kinds.iter().flat_map(partitions).collect()
+    let mut streams: Vec<Stream> = kinds.iter().flat_map(partitions).collect();
+    streams.push(LEDGER);
+    streams
 }
+
+/// Where collectors say what they count. There is so little of it that one partition does.
+pub const LEDGER: Stream = Stream {
+    topic: Topic::Ledger,
+    partition: 0,
+};
 
 /// A receiver of frames, one for each worker. `group` is Kafka's.
 ///

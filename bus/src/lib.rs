@@ -7,12 +7,15 @@
 
 pub mod connect;
 mod counters;
+mod given_up;
 pub mod kafka;
 pub mod log;
 
 use std::fmt;
 use std::net::IpAddr;
 use std::time::Duration;
+
+pub use given_up::GivenUp;
 
 /// Errors of the bus, in words for the operator.
 #[derive(Debug, thiserror::Error)]
@@ -31,20 +34,23 @@ pub enum Topic {
     Syslog,
     Netflow,
     Radius,
+    /// What collectors count.
+    Ledger,
     /// Messages that could not be decoded, with the reason.
     DeadLetter,
 }
 
 impl Topic {
     /// The topics that carry frames.
-    pub const FRAMES: [Self; 3] = [Self::Syslog, Self::Netflow, Self::Radius];
+    pub const FRAMES: [Self; 4] = [Self::Syslog, Self::Netflow, Self::Radius, Self::Ledger];
 
-    /// `syslog`, `netflow`, `radius` or `dead-letter`; the topic's name on the bus is `<prefix>.<this>`.
+    /// `syslog`, `netflow`, `radius`, `ledger` or `dead-letter`; the topic's name on the bus is `<prefix>.<this>`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Syslog => "syslog",
             Self::Netflow => "netflow",
             Self::Radius => "radius",
+            Self::Ledger => "ledger",
             Self::DeadLetter => "dead-letter",
         }
     }
@@ -56,6 +62,7 @@ impl From<wire::frame::PayloadKind> for Topic {
             wire::frame::PayloadKind::Syslog => Self::Syslog,
             wire::frame::PayloadKind::Netflow => Self::Netflow,
             wire::frame::PayloadKind::Radius => Self::Radius,
+            wire::frame::PayloadKind::Ledger => Self::Ledger,
         }
     }
 }
@@ -88,7 +95,7 @@ impl std::str::FromStr for Stream {
         });
         parsed.ok_or_else(|| {
             format!(
-                "{text:?} is no partition: name it as topic/number, such as syslog/0 (topics: syslog, netflow, radius, dead-letter)"
+                "{text:?} is no partition: name it as topic/number, such as syslog/0 (topics: syslog, netflow, radius, ledger, dead-letter)"
             )
         })
     }
@@ -142,6 +149,15 @@ impl LogCounts {
     }
 }
 
+/// Datagrams that a sender gave up since it was asked last, for the ledger.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct GivenUpBy {
+    /// The bus refused their frames for good.
+    pub refused: GivenUp,
+    /// The frame log's bounds dropped their frames before they were consumed.
+    pub log_full: GivenUp,
+}
+
 /// The sender's memory is full: the caller keeps the record and tries again later.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct QueueFull;
@@ -176,6 +192,11 @@ pub trait FrameSender: Send + Sync {
     /// What its frame log did; `None` without one.
     fn log_counts(&self) -> Option<LogCounts> {
         None
+    }
+
+    /// What it gave up since the last call.
+    fn take_given_up(&self) -> GivenUpBy {
+        GivenUpBy::default()
     }
 }
 

@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use rustc_hash::{FxBuildHasher, FxHashSet};
 
+use crate::ledger::{Slot, Slots};
+
 /// Places of a thread's [`ExporterCache`], a power of two.
 const CACHE_PLACES: usize = 4096;
 
@@ -87,7 +89,15 @@ impl SharedAllowList {
     }
 }
 
-/// What a thread remembers of exporters: whether they may send, and their partition. Fixed size: of two exporters that
+/// What a thread knows of an exporter that may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    pub partition: i32,
+    /// Where the ledger counts it.
+    pub slot: Slot,
+}
+
+/// What a thread remembers of exporters: whether they may send, and where they belong. Fixed size: of two exporters that
 /// want the same place, the later one has it.
 #[derive(Debug)]
 pub struct ExporterCache {
@@ -102,13 +112,13 @@ pub struct ExporterCache {
 #[derive(Clone, Copy, Debug)]
 struct Place {
     exporter: Option<IpAddr>,
-    partition: Option<i32>,
+    known: Option<Known>,
 }
 
 impl ExporterCache {
     const EMPTY: Place = Place {
         exporter: None,
-        partition: None,
+        known: None,
     };
 
     pub fn new(shared: Arc<SharedAllowList>, partitions: u16) -> Self {
@@ -133,18 +143,21 @@ impl ExporterCache {
         }
     }
 
-    /// The partition for `exporter`; `None` if it may not send.
-    pub fn partition(&mut self, exporter: IpAddr) -> Option<i32> {
+    /// What is known of `exporter`; `None` if it may not send.
+    pub fn find(&mut self, exporter: IpAddr, slots: &mut Slots) -> Option<Known> {
         let hash = FxBuildHasher.hash_one(exporter);
         let place = &mut self.places[hash as usize & (CACHE_PLACES - 1)];
         if place.exporter != Some(exporter) {
             let allowed = self.list.allows(exporter);
             *place = Place {
                 exporter: Some(exporter),
-                partition: allowed.then(|| bus::partition_of(exporter, self.partitions)),
+                known: allowed.then(|| Known {
+                    partition: bus::partition_of(exporter, self.partitions),
+                    slot: slots.of(exporter),
+                }),
             };
         }
-        place.partition
+        place.known
     }
 }
 
@@ -210,20 +223,19 @@ mod tests {
             false,
         ))));
         let mut cache = ExporterCache::new(Arc::clone(&shared), 8);
+        let mut slots = Slots::new();
         for round in 0..2 {
             for i in 0..3 * CACHE_PLACES as u32 {
                 let exporter = IpAddr::from((0x0a00_0000 + i).to_be_bytes());
-                assert_eq!(
-                    cache.partition(exporter),
-                    Some(bus::partition_of(exporter, 8)),
-                    "round {round}"
-                );
+                let known = cache.find(exporter, &mut slots).expect("allowed");
+                assert_eq!(known.partition, bus::partition_of(exporter, 8), "round {round}");
+                assert_eq!(known.slot, slots.of(exporter));
             }
         }
         let exporter = IpAddr::from([10, 0, 0, 1]);
         shared.replace(AllowList::new(&exporters(&["192.0.2.1"], false)));
         cache.refresh();
-        assert_eq!(cache.partition(exporter), None);
-        assert!(cache.partition(IpAddr::from([192, 0, 2, 1])).is_some());
+        assert_eq!(cache.find(exporter, &mut slots), None);
+        assert!(cache.find(IpAddr::from([192, 0, 2, 1]), &mut slots).is_some());
     }
 }

@@ -8,7 +8,7 @@ use std::sync::mpsc;
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use bus::FrameSender;
+use bus::{FrameSender, GivenUp};
 use config::{Config, ReceivePath, Spread, Transport};
 use rustix::thread::CpuSet;
 use wire::frame::PayloadKind;
@@ -19,6 +19,7 @@ use crate::error::StartError;
 use crate::exchange::Exchange;
 use crate::filter::Filter;
 use crate::framer::Framer;
+use crate::ledger::{Book, ThreadLedger};
 use crate::producer::{Producer, Undelivered};
 use crate::receive::socket::{self, ListenSocket};
 use crate::receive::uring::Receiver;
@@ -39,6 +40,8 @@ use crate::xdp::{Redirect, XdpError};
 /// Buffers of each thread beyond one for every stream, in octets: what may wait while the bus takes its time, as a disk
 /// does.
 const WAITING_BYTES: usize = 64 * 1024 * 1024;
+/// What the kernel charges a socket's buffer for the smallest datagram, at least: it and its bookkeeping.
+const QUEUED_BYTES_MIN: usize = 512;
 
 /// The sockets of a collector: all that needs privileges. Datagrams wait in them until [`Sockets::start`].
 pub struct Sockets {
@@ -127,6 +130,16 @@ impl Sockets {
         Filter::attach(xdp, &self.datagram_addresses(), exporters, redirect.as_ref()).map(Some)
     }
 
+    /// Most datagrams that can wait in them: a datagram takes at least [`QUEUED_BYTES_MIN`] of a socket's buffer.
+    pub fn hold_max(&self) -> u64 {
+        let octets = |socket: &ListenSocket| socket.buffer_bytes().unwrap_or(0);
+        let octets: usize = self.by_thread.iter().flatten().map(octets).sum();
+        let rings = self.xsk.as_ref().map_or(0, |opened| {
+            opened.by_thread.iter().flatten().map(XskSocket::take_max).sum()
+        });
+        (octets / QUEUED_BYTES_MIN + rings) as u64
+    }
+
     /// Starts all threads. Threads inherit the privileges that the calling one has now.
     pub fn start(
         self,
@@ -181,6 +194,7 @@ impl Sockets {
             streams,
             af_xdp,
             identities,
+            book: plan.book,
         })
     }
 }
@@ -193,6 +207,7 @@ struct ThreadPlan {
     partitions: u16,
     allow_list: Arc<SharedAllowList>,
     stop: Arc<AtomicBool>,
+    book: Arc<Book>,
 }
 
 struct ReceiveThread {
@@ -219,6 +234,7 @@ impl ThreadPlan {
             partitions,
             allow_list: Arc::new(SharedAllowList::new(AllowList::new(exporters))),
             stop: Arc::default(),
+            book: Arc::default(),
         }
     }
 
@@ -269,6 +285,7 @@ impl ThreadPlan {
     ) -> Result<ReceiveThread, StartError> {
         let (counters, exchange, framer) = self.framer(&self.datagram_kinds);
         let exporters = ExporterCache::new(Arc::clone(&self.allow_list), self.partitions);
+        let ledger = ThreadLedger::new(Arc::clone(&self.book));
         let (ring_buffers, datagram_bytes_max) =
             (self.settings.ring_buffers, self.settings.datagram_bytes_max);
         let watched = xsk.as_ref().map(XskReceiver::descriptors).unwrap_or_default();
@@ -294,7 +311,7 @@ impl ThreadPlan {
                         "this kernel cannot batch io_uring's wake-ups (Linux 6.12 can): receiving costs more CPU"
                     );
                 }
-                let worker = Worker::new(receiver, xsk, framer, exporters, for_thread, stop);
+                let worker = Worker::new(receiver, xsk, framer, exporters, ledger, for_thread, stop);
                 let _ = ready.send(Ok(()));
                 let ended = worker.run();
                 if let Err(error) = &ended {
@@ -328,6 +345,7 @@ impl ThreadPlan {
         let intake = Intake::new(
             framer,
             ExporterCache::new(Arc::clone(&self.allow_list), self.partitions),
+            ThreadLedger::new(Arc::clone(&self.book)),
             Arc::clone(&counters),
             Arc::clone(&streams),
         );
@@ -378,13 +396,16 @@ pub struct Collector {
     af_xdp: Option<Arc<XskView>>,
     /// Of the TLS listeners, by their address as it is configured.
     identities: Vec<(SocketAddr, Arc<Identity>)>,
+    book: Arc<Book>,
 }
 
 /// How a collector ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     pub counts: Counts,
     pub undelivered: Undelivered,
+    /// The datagrams that the bus never took, for the ledger.
+    pub given_up: GivenUp,
     /// A receive thread had ended by itself.
     pub thread_failed: bool,
 }
@@ -392,6 +413,7 @@ pub struct Outcome {
 /// What metrics show of a running collector.
 #[derive(Clone)]
 pub struct View {
+    /// The one for connections, if there is one, at the end.
     pub threads: Vec<Arc<ThreadCounters>>,
     pub sender: Arc<dyn FrameSender>,
     pub stalls: Arc<crate::counters::Cell>,
@@ -405,6 +427,12 @@ impl View {
     /// Sum over all threads.
     pub fn counts(&self) -> Counts {
         Counts::sum(self.threads.iter().map(AsRef::as_ref))
+    }
+
+    /// Sum over the threads that have sockets for datagrams.
+    pub fn datagram_counts(&self) -> Counts {
+        let threads = self.threads.len() - usize::from(self.streams.is_some());
+        Counts::sum(self.threads[..threads].iter().map(AsRef::as_ref))
     }
 }
 
@@ -433,6 +461,11 @@ impl Collector {
             streams: self.streams.clone(),
             af_xdp: self.af_xdp.clone(),
         }
+    }
+
+    /// What the threads count for the ledger.
+    pub fn book(&self) -> Arc<Book> {
+        Arc::clone(&self.book)
     }
 
     /// Sum over all threads.
@@ -475,6 +508,7 @@ impl Collector {
         Outcome {
             counts: self.counts(),
             undelivered,
+            given_up: self.producer.take_given_up(),
             thread_failed,
         }
     }

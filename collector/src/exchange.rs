@@ -91,14 +91,4 @@ impl Exchange {
     pub(crate) fn waiting(&self) -> usize {
         self.closed.len()
     }
-
-    /// Closed frames that the producer has not taken yet, and the datagrams in them, taken out.
-    pub(crate) fn abandon(&self) -> (u64, u64) {
-        let (mut frames, mut datagrams) = (0, 0);
-        while let Some(frame) = self.closed.pop() {
-            frames += 1;
-            datagrams += u64::from(frame.datagrams);
-        }
-        (frames, datagrams)
-    }
 }

@@ -7,14 +7,24 @@ use daemon::repeat::Repeat;
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use crate::ledger::interface::{self, InterfaceCounts};
 use crate::metrics;
-use crate::xdp::{Redirect, XdpError, XdpFilter};
+use crate::xdp::{Count, Redirect, XdpError, XdpFilter};
 
 /// The attached XDP program, shared between threads. It leaves the interfaces with the last clone.
 #[derive(Clone)]
 pub struct Filter {
     inner: Arc<Mutex<XdpFilter>>,
     unreadable: Arc<Repeat>,
+    interfaces: Arc<Attached>,
+}
+
+/// The interfaces that the program is on, and their counts around the moment when it came there.
+#[derive(Debug)]
+pub struct Attached {
+    pub interfaces: Vec<String>,
+    pub before: InterfaceCounts,
+    pub after: InterfaceCounts,
 }
 
 impl Filter {
@@ -30,7 +40,13 @@ impl Filter {
         if let Some(redirect) = redirect {
             filter.redirect_to(redirect)?;
         }
+        let before = interface::read(&settings.interfaces);
         filter.attach(&settings.interfaces, settings.mode)?;
+        let attached = Attached {
+            interfaces: settings.interfaces.clone(),
+            before,
+            after: interface::read(&settings.interfaces),
+        };
         tracing::info!(
             "XDP program attached to {} in {:?} mode",
             settings.interfaces.join(", "),
@@ -39,6 +55,7 @@ impl Filter {
         Ok(Self {
             inner: Arc::new(Mutex::new(filter)),
             unreadable: Arc::new(Repeat::every(Duration::from_mins(1))),
+            interfaces: Arc::new(attached),
         })
     }
 
@@ -64,10 +81,18 @@ impl Filter {
         }
     }
 
+    pub fn attached(&self) -> &Attached {
+        &self.interfaces
+    }
+
+    /// What the program has counted.
+    pub fn counts(&self) -> Result<Vec<Count>, XdpError> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner).counts()
+    }
+
     /// Writes the counters of the program. Counters that cannot be read are absent, and that is said.
     pub fn render(&self, text: &mut Text) {
-        let counts = self.inner.lock().unwrap_or_else(PoisonError::into_inner).counts();
-        match counts {
+        match self.counts() {
             Ok(counts) => metrics::render_xdp(&counts, text),
             Err(error) if self.unreadable.due() => tracing::error!("metrics lack the XDP counters: {error}"),
             Err(_) => {}

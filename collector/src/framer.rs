@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 
 use bus::Stream;
 use wire::frame::{Datagram, FrameBuilder, PayloadKind};
+use wire::ledger::Cell;
 
 use crate::counters::ThreadCounters;
 use crate::exchange::{Buffer, ClosedFrame, Exchange};
@@ -96,24 +97,24 @@ impl Framer {
 
     /// Appends a datagram to its stream's frame, and closes that frame first if it is full.
     ///
-    /// Without a buffer the datagram is dropped and counted. `now` may be as old as the batch of the datagram.
-    pub fn push(&mut self, kind: PayloadKind, partition: i32, datagram: &Datagram<'_>, now: Instant) {
+    /// Without a buffer the datagram is dropped and counted. Gives the cell of the ledger that it is in now. `now` may be as old as the batch of the datagram.
+    pub fn push(&mut self, kind: PayloadKind, partition: i32, datagram: &Datagram<'_>, now: Instant) -> Cell {
         let Some(place) = self.place(kind, partition) else {
             debug_assert!(false, "no stream for {kind:?} {partition}");
             self.counters.malformed.add(1);
-            return;
+            return Cell::Malformed;
         };
         if let Some(frame) = &mut self.streams[place].open {
             if frame.builder.push(datagram).is_ok() {
                 self.count_framed(datagram);
-                return;
+                return Cell::Framed;
             }
             self.close(place, ClosedBy::Size);
         }
         let Some(buffer) = self.buffer() else {
             self.counters.no_buffer.add(1);
             self.counters.dropped_exporters.add(datagram.exporter);
-            return;
+            return Cell::NoBuffer;
         };
         let stream = &mut self.streams[place];
         let mut builder = FrameBuilder::new(buffer, stream.kind, stream.source, stream.sequence);
@@ -123,6 +124,7 @@ impl Framer {
         stream.open = Some(OpenFrame { builder, since: now });
         self.next_close.get_or_insert(now + self.frame_age);
         self.count_framed(datagram);
+        Cell::Framed
     }
 
     /// Whether [`Self::push`] finds a buffer if it needs one. For those who can make their senders wait instead.

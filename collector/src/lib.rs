@@ -7,6 +7,7 @@
 //! - [`worker`]: the loop of a receive thread: receive, allow, frame;
 //! - [`stream`]: syslog over TCP and TLS, on a thread of its own;
 //! - [`producer`]: the thread that gives frames to the bus;
+//! - [`ledger`]: in which cell every datagram is, by exporter and minute, and its way to the database;
 //! - [`xdp`]: the filter in the kernel; [`filter`]: the same, shared by metrics and reload;
 //! - [`privileges`]: giving them up after set-up;
 //! - [`collector`]: all threads, started, reloaded and stopped together;
@@ -23,6 +24,7 @@ pub mod error;
 pub mod exchange;
 pub mod filter;
 pub mod framer;
+pub mod ledger;
 pub mod metrics;
 pub mod privileges;
 pub mod producer;

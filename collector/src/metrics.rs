@@ -80,7 +80,7 @@ const FRAMES: Metric = counter(
 const FRAMES_ACKNOWLEDGED: Metric = counter(
     "natrail_collector_frames_acknowledged_total",
     &[],
-    "Frames that the bus has acknowledged.",
+    "Frames that the bus has acknowledged, also those of the ledger.",
 );
 const ACKNOWLEDGED: Metric = counter(
     "natrail_collector_datagrams_acknowledged_total",
@@ -100,7 +100,7 @@ const FAILED: Metric = counter(
 const IN_FLIGHT: Metric = gauge(
     "natrail_collector_frames_in_flight",
     &[],
-    "Frames handed to the bus and neither acknowledged nor refused yet.",
+    "Frames handed to the bus and neither acknowledged nor refused yet, also those of the ledger.",
 );
 const BUS_UP: Metric = gauge(
     "natrail_collector_bus_up",

@@ -1,11 +1,11 @@
 //! The thread that gives closed frames to the bus and their buffers back.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use bus::FrameSender;
+use bus::{FrameSender, GivenUp};
 
 use crate::counters::Cell;
 use crate::error::StartError;
@@ -37,6 +37,22 @@ impl Undelivered {
     }
 }
 
+/// Frames that the bus had not taken when it was time to give up.
+#[derive(Debug, Default)]
+struct Abandoned {
+    frames: u64,
+    datagrams: u64,
+    by_minute: GivenUp,
+}
+
+impl Abandoned {
+    fn add(&mut self, frame: &ClosedFrame) {
+        self.frames += 1;
+        self.datagrams += u64::from(frame.datagrams);
+        self.by_minute.add_frame(frame.bytes(), frame.datagrams.into());
+    }
+}
+
 /// The running producer thread.
 pub struct Producer {
     shared: Arc<Shared>,
@@ -52,8 +68,7 @@ struct Shared {
     give_up: AtomicBool,
     /// Frames that the bus did not take at the first attempt.
     stalls: Arc<Cell>,
-    /// The frame held by the thread when it gave up.
-    abandoned: [Cell; 2],
+    abandoned: Mutex<Abandoned>,
 }
 
 impl Producer {
@@ -64,7 +79,7 @@ impl Producer {
             finish: AtomicBool::new(false),
             give_up: AtomicBool::new(false),
             stalls: Arc::default(),
-            abandoned: Default::default(),
+            abandoned: Mutex::default(),
         });
         let for_thread = Arc::clone(&shared);
         let thread = std::thread::Builder::new()
@@ -86,6 +101,11 @@ impl Producer {
     /// Frames that the bus did not take at the first attempt: its memory was full.
     pub fn stalls(&self) -> Arc<Cell> {
         Arc::clone(&self.shared.stalls)
+    }
+
+    /// The datagrams that [`Self::finish`] gave up, for the ledger.
+    pub fn take_given_up(&self) -> GivenUp {
+        std::mem::take(&mut self.shared.abandoned().by_minute)
     }
 
     /// Sends what is closed and waits until the bus has acknowledged all, at most `limit`. Says how it goes meanwhile.
@@ -137,8 +157,7 @@ impl Shared {
             for exchange in &self.exchanges {
                 while let Some(frame) = exchange.next_closed() {
                     if !self.send(&frame) {
-                        self.abandoned[0].add(1);
-                        self.abandoned[1].add(u64::from(frame.datagrams));
+                        self.abandoned().add(&frame);
                         return;
                     }
                     exchange.give_back(frame);
@@ -182,18 +201,22 @@ impl Shared {
 
     fn undelivered(&self) -> Undelivered {
         let counts = self.sender.counts();
-        let mut result = Undelivered {
-            unsent_frames: self.abandoned[0].get(),
-            unsent_datagrams: self.abandoned[1].get(),
+        let mut abandoned = self.abandoned();
+        for exchange in &self.exchanges {
+            while let Some(frame) = exchange.next_closed() {
+                abandoned.add(&frame);
+            }
+        }
+        Undelivered {
+            unsent_frames: abandoned.frames,
+            unsent_datagrams: abandoned.datagrams,
             unacknowledged_frames: counts.in_flight_frames,
             failed_frames: counts.failed_frames,
-        };
-        for exchange in &self.exchanges {
-            let (frames, datagrams) = exchange.abandon();
-            result.unsent_frames += frames;
-            result.unsent_datagrams += datagrams;
         }
-        result
+    }
+
+    fn abandoned(&self) -> MutexGuard<'_, Abandoned> {
+        self.abandoned.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -13,6 +13,8 @@ use daemon::signals::Signals;
 use crate::collector::{Collector, Outcome, Sockets};
 use crate::error::StartError;
 use crate::filter::Filter;
+use crate::ledger::Reporter;
+use crate::ledger::sample::Sampler;
 use crate::stream::tls::Identity;
 use crate::{metrics, privileges};
 
@@ -62,7 +64,10 @@ fn start_and_serve(options: &Options) -> anyhow::Result<ExitCode> {
     privileges::drop_all().context("cannot give up privileges")?;
 
     let sender = bus::connect::sender(&config.bus, &sockets.kinds())?;
+    let hold_max = sockets.hold_max();
     let collector = sockets.start(&config.exporters, config.bus.partitions, Arc::clone(&sender))?;
+    let sampler = Sampler::new(collector.view(), xdp.clone());
+    let reporter = Reporter::start(Arc::clone(&sender), collector.book(), sampler, hold_max)?;
     serve_metrics(settings, &signals, &collector, xdp.clone())?;
     for (listener, address) in settings.listeners.iter().zip(collector.addresses()) {
         match listener.transport {
@@ -96,6 +101,7 @@ fn start_and_serve(options: &Options) -> anyhow::Result<ExitCode> {
         xdp.end_redirect();
     }
     let outcome = collector.stop(limit);
+    reporter.finish(&outcome.given_up);
     let waiting = sender.log_counts().map_or(0, |log| log.waiting_frames);
     let code = report(&outcome, waiting);
     match refused {
@@ -205,6 +211,7 @@ fn report(outcome: &Outcome, waiting: u64) -> ExitCode {
         counts,
         undelivered,
         thread_failed,
+        given_up: _,
     } = outcome;
     tracing::info!(
         "{} datagrams received, {} framed, {} dropped (not allowed {}, no buffer {}, malformed {}); {} dropped by the kernel",

@@ -8,17 +8,19 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use wire::frame::{Datagram, PayloadKind};
+use wire::ledger::Cell;
 
 use crate::allow_list::ExporterCache;
 use crate::counters::ThreadCounters;
 use crate::framer::Framer;
+use crate::ledger::{Slot, ThreadLedger};
 use crate::receive::message::{DropMeter, Malformed, Message};
 use crate::receive::uring::Receiver;
 use crate::receive::xsk::receiver::XskReceiver;
 
 /// Longest wait: how late a stop, a reload or the last drops before a silence may be noticed.
 const WAIT_MAX: Duration = Duration::from_millis(50);
-/// How often the sockets are asked for their drops.
+/// How often the sockets are asked for their drops, and the ledger is handed over.
 const DROPS_EVERY: Duration = Duration::from_millis(500);
 /// At the end: a wait of this length that brings nothing means that the sockets are empty …
 const QUIET: Duration = Duration::from_millis(20);
@@ -40,6 +42,7 @@ pub struct Worker {
 struct Intake {
     framer: Framer,
     exporters: ExporterCache,
+    ledger: ThreadLedger,
     meters: Vec<DropMeter>,
     counters: Arc<ThreadCounters>,
     /// The moment of the present batch, once it is needed.
@@ -53,6 +56,7 @@ impl Worker {
         xsk: Option<XskReceiver>,
         framer: Framer,
         exporters: ExporterCache,
+        ledger: ThreadLedger,
         counters: Arc<ThreadCounters>,
         stop: Arc<AtomicBool>,
     ) -> Self {
@@ -60,6 +64,7 @@ impl Worker {
         let intake = Intake {
             framer,
             exporters,
+            ledger,
             meters,
             counters,
             now: None,
@@ -80,6 +85,7 @@ impl Worker {
     pub fn run(mut self) -> io::Result<()> {
         let received = self.receive_until_stop().and_then(|()| self.drain());
         self.intake.framer.close_all();
+        self.intake.ledger.hand_over();
         received
     }
 
@@ -98,6 +104,7 @@ impl Worker {
             if after >= drops_due {
                 drops_due = after + DROPS_EVERY;
                 self.read_drops();
+                self.intake.ledger.hand_over();
             }
         }
         Ok(())
@@ -149,7 +156,7 @@ impl Worker {
                     };
                     intake.take(of, Ok(message));
                 }
-                Err(_) => intake.refuse(),
+                Err(_) => intake.refuse(Cell::ReceivedRing),
             });
             *behind = packets >= xsk.turn_packets();
         }
@@ -177,10 +184,20 @@ struct Origin {
     socket: Option<usize>,
 }
 
+impl Origin {
+    /// The ledger's cell for what was received there.
+    fn received(&self) -> Cell {
+        match self.socket {
+            Some(_) => Cell::ReceivedUdp,
+            None => Cell::ReceivedRing,
+        }
+    }
+}
+
 impl Intake {
     fn take(&mut self, of: Origin, message: Result<Message<'_>, Malformed>) {
         let Ok(message) = message else {
-            self.refuse();
+            self.refuse(of.received());
             return;
         };
         // Once for each wakeup, and after it: what came after a reload is judged by the new list.
@@ -194,25 +211,34 @@ impl Intake {
         if let (Some(drops), Some(meter)) = (message.socket_drops, meter) {
             self.counters.kernel_drops.add(meter.advance(drops));
         }
-        let Some(partition) = self.exporters.partition(message.exporter) else {
+        let received_ns = message.received_ns.unwrap_or_else(wall_clock_ns);
+        let known = self.exporters.find(message.exporter, self.ledger.slots());
+        let slot = known.map_or(Slot::NOBODY, |known| known.slot);
+        let counts = self.ledger.at(slot, received_ns);
+        counts.add(of.received());
+        let Some(known) = known else {
             self.counters.not_allowed.add(1);
+            counts.add(Cell::NotAllowed);
             return;
         };
         let datagram = Datagram {
             exporter: message.exporter,
             source_port: message.source_port,
             destination_port: of.destination_port,
-            received_ns: message.received_ns.unwrap_or_else(wall_clock_ns),
+            received_ns,
             truncated: message.truncated,
             payload: message.payload,
         };
-        self.framer.push(of.kind, partition, &datagram, now);
+        counts.add(self.framer.push(of.kind, known.partition, &datagram, now));
     }
 
     /// Counts what is no datagram.
-    fn refuse(&self) {
+    fn refuse(&mut self, received: Cell) {
         self.counters.received.add(1);
         self.counters.malformed.add(1);
+        let counts = self.ledger.at(Slot::NOBODY, wall_clock_ns());
+        counts.add(received);
+        counts.add(Cell::Malformed);
     }
 }
 

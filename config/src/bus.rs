@@ -15,7 +15,7 @@ pub struct Bus {
     pub kind: Option<BusKind>,
     /// Kafka bootstrap servers, `host:port[,host:port]`. The environment's `NATRAIL_KAFKA` wins over it.
     pub brokers: String,
-    /// Topics are `<prefix>.syslog`, `<prefix>.netflow`, `<prefix>.radius`, `<prefix>.dead-letter`. Kafka only.
+    /// Topics are `<prefix>.syslog`, `<prefix>.netflow`, `<prefix>.radius`, `<prefix>.ledger`, `<prefix>.dead-letter`. Kafka only.
     pub topic_prefix: String,
     /// Partitions of a topic that natrail creates. Exporters are spread over them.
     pub partitions: u16,

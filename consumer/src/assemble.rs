@@ -14,6 +14,7 @@ use event::{Batch, Event};
 use store::ingest::{Advance, EncodedBatch, Encoder, StreamState};
 use wire::frame::{Datagram, Frame, FrameError, PayloadKind};
 
+use crate::ledger::Ledger;
 use crate::metrics::{BAD_FRAMES, Tally, bad_frame_index};
 use crate::profiles::Profiles;
 use crate::sources::{Arrival, Sources};
@@ -53,6 +54,7 @@ pub struct Assembler {
     /// Streams that are being read.
     places: HashMap<Stream, Place>,
     open: Open,
+    ledger: Ledger,
     missing_said: Repeat,
     repeats_said: Repeat,
 }
@@ -93,6 +95,7 @@ impl Assembler {
             letters,
             places: HashMap::new(),
             open: Open::default(),
+            ledger: Ledger::new(Repeat::every(SAY_AGAIN)),
             missing_said: Repeat::every(SAY_AGAIN),
             repeats_said: Repeat::every(SAY_AGAIN),
         }
@@ -121,6 +124,7 @@ impl Assembler {
     pub fn stop(&mut self) {
         self.places.clear();
         self.batch.clear();
+        self.ledger.clear();
         self.open = Open::default();
     }
 
@@ -129,6 +133,7 @@ impl Assembler {
         self.batch.rows() >= self.limits.rows
             || self.open.tally.frames >= BATCH_FRAMES_MAX
             || self.open.bytes >= BATCH_BYTES_MAX
+            || self.ledger.is_full()
     }
 
     /// Time until the open batch is due; `None` without one.
@@ -168,6 +173,7 @@ impl Assembler {
             batch: &mut self.batch,
             letters: &mut *self.letters,
             open: &mut self.open,
+            ledger: &mut self.ledger,
             missing_said: &self.missing_said,
             repeats_said: &self.repeats_said,
         };
@@ -175,6 +181,10 @@ impl Assembler {
             Ok(frame) => {
                 let arrival = place.sources.arrive(frame.source(), frame.sequence());
                 if !filling.is_new(arrival, &frame) {
+                    return Ok(());
+                }
+                if frame.kind() == PayloadKind::Ledger {
+                    frame.datagrams().for_each(|page| filling.ledger.page(&page));
                     return Ok(());
                 }
                 for (index, datagram) in frame.datagrams().enumerate() {
@@ -207,7 +217,11 @@ impl Assembler {
                 advances.push(step);
             }
         }
-        let encoded = self.encoder.encode(&self.batch, advances);
+        self.ledger.rows(&self.batch);
+        let encoded = self
+            .encoder
+            .encode(&self.batch, advances)
+            .with_ledger(self.ledger.take_changes());
         let tally = std::mem::take(&mut self.open).tally;
         debug_assert_eq!(tally.rows(), self.batch.rows() as u64);
         self.batch.clear();
@@ -225,6 +239,7 @@ struct Filling<'a> {
     batch: &'a mut Batch,
     letters: &'a mut dyn DeadLetterSender,
     open: &'a mut Open,
+    ledger: &'a mut Ledger,
     missing_said: &'a Repeat,
     repeats_said: &'a Repeat,
 }
@@ -243,6 +258,8 @@ impl Filling<'_> {
                     .missing_frames
                     .saturating_add(i64::try_from(missing).unwrap_or(i64::MAX));
                 self.open.tally.missing_frames = self.open.tally.missing_frames.saturating_add(missing);
+                let counts = self.ledger.of_nobody(frame.opened_ns());
+                counts.missing_frames = counts.missing_frames.saturating_add(missing);
                 if self.missing_said.due() {
                     tracing::error!(
                         "{missing} frames are MISSING before offset {offset} of {topic} partition {partition}: source \
@@ -256,6 +273,9 @@ impl Filling<'_> {
             }
             Arrival::Repeat => {
                 self.step.duplicate_frames += 1;
+                if frame.kind() != PayloadKind::Ledger {
+                    self.ledger.of_nobody(frame.opened_ns()).repeated += u64::from(frame.count());
+                }
                 self.open.tally.duplicate_frames += 1;
                 if self.repeats_said.due() {
                     tracing::info!(
@@ -271,14 +291,23 @@ impl Filling<'_> {
     fn datagram(&mut self, kind: PayloadKind, index: u32, datagram: &Datagram<'_>) -> Result<(), BusError> {
         self.step.datagrams += 1;
         self.open.tally.datagrams += 1;
-        match self.decode(kind, datagram) {
-            Ok(Outcome::Events(_)) => Ok(()),
+        let outcome = self.decode(kind, datagram);
+        let counts = self.ledger.of(datagram.exporter, datagram.received_ns);
+        counts.taken += 1;
+        match outcome {
+            Ok(Outcome::Events(events)) => {
+                counts.stored += 1;
+                counts.events += u64::from(events);
+                Ok(())
+            }
             Ok(Outcome::Ignored(reason)) => {
+                counts.ignored += 1;
                 self.step.ignored += 1;
                 self.open.tally.ignored[reason as usize] += 1;
                 Ok(())
             }
             Err(reason) => {
+                counts.dead_letters += 1;
                 self.step.dead_letters += 1;
                 self.open.tally.dead_letters[reason as usize] += 1;
                 self.letter(&DeadLetter {

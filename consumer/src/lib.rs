@@ -7,12 +7,14 @@
 //! - [`worker`]: the loop of one worker, ownership of streams, and the one recovery path;
 //! - [`assemble`]: frames to batches: decoding, dead letters, limits;
 //! - [`sources`]: which frames came before, and which are missing;
+//! - [`ledger`]: where every datagram is, by exporter and minute;
 //! - [`profiles`]: which decoder reads an exporter;
 //! - [`pipeline`]: the two connections: COPY overlaps, commits keep their order;
 //! - [`summarise`]: BRIN learns about new rows, off the pipeline;
 //! - [`metrics`]: what is counted, and its names.
 
 pub mod assemble;
+pub mod ledger;
 pub mod metrics;
 pub mod pipeline;
 pub mod profiles;

@@ -1,7 +1,8 @@
-//! BRIN learns about new rows, on a connection of its own: summaries are not worth holding back a batch.
+//! BRIN learns about new rows, and old minutes of the ledger are dropped, on a connection of its own: neither is worth holding
+//! back a batch.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use event::Kind;
 use store::partition::Partitions;
@@ -10,6 +11,9 @@ use tokio_postgres::Client;
 
 /// How often the touched days are summarised.
 const EVERY: Duration = Duration::from_secs(5);
+
+/// How often the ledger's old minutes are dropped.
+const DROP_EVERY: Duration = Duration::from_hours(1);
 
 /// Days that a committed batch wrote to: (kind, days since 1970).
 pub type Touched = Vec<(Kind, i64)>;
@@ -20,6 +24,7 @@ pub type Touched = Vec<(Kind, i64)>;
 pub async fn serve(url: String, mut touched: UnboundedReceiver<Touched>) {
     let mut due = BTreeSet::new();
     let mut connection = None;
+    let mut dropped: Option<Instant> = None;
     let mut ended = false;
     while !ended {
         let round = tokio::time::sleep(EVERY);
@@ -42,8 +47,18 @@ pub async fn serve(url: String, mut touched: UnboundedReceiver<Touched>) {
         if let Err(error) = summarise(&url, &mut connection, &due).await {
             tracing::debug!("new rows are not summarised yet: {error}");
             connection = None;
-        } else {
-            due.clear();
+            continue;
+        }
+        due.clear();
+        if let Some((client, _)) = &connection
+            && dropped.is_none_or(|at| at.elapsed() >= DROP_EVERY)
+            && !ended
+        {
+            dropped = Some(Instant::now());
+            if let Err(error) = store::ledger::retention::drop_old(client).await {
+                tracing::warn!("{error}; the ledger keeps them for another hour");
+                connection = None;
+            }
         }
     }
 }

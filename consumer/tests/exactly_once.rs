@@ -107,7 +107,7 @@ fn streams_that_move_between_workers_and_processes_lose_and_double_nothing() {
 fn broken_database_connections_lose_and_double_nothing() {
     let setup = Setup::new("broken");
     let consumer = setup.start("[0]", SMALL);
-    setup.wait_for("SELECT count(*) FROM natrail.stream", 12, &[&consumer]);
+    setup.wait_for("SELECT count(*) FROM natrail.stream", 16, &[&consumer]);
     for round in 0..6 {
         feed(&setup, round * 150..(round + 1) * 150, 30);
         setup

@@ -82,8 +82,8 @@ impl Drop for OwnBus {
         let Some(kafka) = &self.kafka else {
             return;
         };
-        let topics =
-            ["syslog", "netflow", "radius", "dead-letter"].map(|topic| format!("{}.{topic}", self.name));
+        let topics = ["syslog", "netflow", "radius", "ledger", "dead-letter"]
+            .map(|topic| format!("{}.{topic}", self.name));
         let topics = topics.each_ref().map(String::as_str);
         if let Err(error) = harness::kafka::delete_topics(&kafka.address.to_string(), &topics) {
             eprintln!("{error:#}");

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
 
-/// Number of records in a topic (`syslog`, `netflow`, `radius`, `dead-letter`) of the log in this directory, over all
+/// Number of records in a topic (`syslog`, `netflow`, `radius`, `ledger`, `dead-letter`) of the log in this directory, over all
 /// partitions; 0 if there is none.
 pub fn records(log: &Path, topic: &str) -> Result<u64> {
     let mut count = 0;

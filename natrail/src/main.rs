@@ -5,6 +5,7 @@
 //! - [`mod@log`]: what the frame log on this machine's disk holds;
 //! - [`mod@decode`]: what the decoders make of messages;
 //! - [`formats`]: which formats are read;
+//! - [`ledger`]: where every datagram is, and whether all of it adds up;
 //! - [`trace`]: who had this public address and port at this moment;
 //! - [`generate`]: the traffic of CGNs, for tests and measurements.
 
@@ -13,6 +14,7 @@ mod db;
 mod decode;
 mod formats;
 mod generate;
+mod ledger;
 mod log;
 mod trace;
 
@@ -42,6 +44,7 @@ enum Command {
     Log(log::Args),
     Decode(decode::Args),
     Formats(formats::Args),
+    Ledger(ledger::Args),
     Trace(trace::Args),
     Generate(generate::Args),
 }
@@ -70,6 +73,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Log(args) => log::run(args, config),
         Command::Decode(args) => decode::run(args, config),
         Command::Formats(args) => formats::run(&args),
+        Command::Ledger(args) => ledger::run(args, config),
         Command::Trace(args) => trace::run(args, config),
         Command::Generate(args) => generate::run(args),
     }

@@ -30,7 +30,7 @@ pub struct Args {
     #[arg(long, value_name = "RFC3339", value_parser = moment)]
     at: i64,
     /// How far the clocks may be off, to both sides: 1s, 500ms, 2m
-    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = tolerance)]
+    #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
     tolerance: i64,
     /// Print a JSON object: query, coverage, mappings
     #[arg(long)]
@@ -75,7 +75,7 @@ fn protocol(text: &str) -> Result<u8, String> {
     }
 }
 
-fn moment(text: &str) -> Result<i64, String> {
+pub(crate) fn moment(text: &str) -> Result<i64, String> {
     let time: jiff::Timestamp = text
         .parse()
         .map_err(|error| format!("{error}; expected a time with its zone, as 2026-03-01T12:00:00Z"))?;
@@ -83,7 +83,7 @@ fn moment(text: &str) -> Result<i64, String> {
 }
 
 /// Plain non-negative durations; a year at most, since more is no tolerance.
-fn tolerance(text: &str) -> Result<i64, String> {
+pub(crate) fn duration(text: &str) -> Result<i64, String> {
     const EXPECTED: &str = "expected a duration from 0s to 365d, as 1s, 500ms, 2m, 1h";
     let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let unit_ns: i64 = match &text[digits..] {
@@ -279,7 +279,7 @@ fn cells(mapping: &Mapping) -> [String; 9] {
 }
 
 /// Text comes from the network: control characters must not reach the terminal.
-fn printable(text: &str) -> String {
+pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .map(|c| if c.is_control() { '\u{fffd}' } else { c })
         .collect()
@@ -333,12 +333,12 @@ mod tests {
     }
 
     #[test]
-    fn tolerances_and_protocols() {
-        assert_eq!(tolerance("1s"), Ok(1_000_000_000));
-        assert_eq!(tolerance("500ms"), Ok(500_000_000));
-        assert_eq!(tolerance("365d"), Ok(365 * 86_400_000_000_000));
+    fn durations_and_protocols() {
+        assert_eq!(duration("1s"), Ok(1_000_000_000));
+        assert_eq!(duration("500ms"), Ok(500_000_000));
+        assert_eq!(duration("365d"), Ok(365 * 86_400_000_000_000));
         for bad in ["", "1", "s", "-1s", "366d", "9999999999999999999s", "1 s"] {
-            assert!(tolerance(bad).is_err(), "{bad}");
+            assert!(duration(bad).is_err(), "{bad}");
         }
         assert_eq!((protocol("TCP"), protocol("47")), (Ok(6), Ok(47)));
         assert!(protocol("256").is_err());

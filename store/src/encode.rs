@@ -7,6 +7,7 @@ use event::{Batch, Kind};
 use crate::buffer::{BUFFER_BYTES, Pool, PooledBytes, Segment};
 use crate::ingest::Advance;
 use crate::layout;
+use crate::ledger::Changes;
 use crate::time::day_of;
 
 /// Signature, flags and extension length of the format (PostgreSQL manual, COPY, "Binary Format").
@@ -26,6 +27,7 @@ pub struct Encoder {
 pub struct EncodedBatch {
     parts: Vec<Part>,
     advances: Vec<Advance>,
+    ledger: Changes,
 }
 
 /// The rows of one kind.
@@ -51,7 +53,11 @@ impl Encoder {
             .filter(|(_, rows)| !rows.is_empty())
             .map(|(kind, rows)| self.encode_kind(kind, rows))
             .collect();
-        EncodedBatch { parts, advances }
+        EncodedBatch {
+            parts,
+            advances,
+            ledger: Changes::default(),
+        }
     }
 
     fn encode_kind(&mut self, kind: Kind, rows: &Columns) -> Part {
@@ -97,6 +103,16 @@ fn days(rows: &Columns) -> Vec<i64> {
 }
 
 impl EncodedBatch {
+    /// Adds what the batch adds to the ledger.
+    pub fn with_ledger(self, ledger: Changes) -> Self {
+        Self { ledger, ..self }
+    }
+
+    /// What the batch adds to the ledger.
+    pub fn ledger(&self) -> &Changes {
+        &self.ledger
+    }
+
     /// Rows of all kinds.
     pub fn rows(&self) -> usize {
         self.parts.iter().map(|part| part.rows).sum()

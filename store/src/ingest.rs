@@ -3,7 +3,7 @@
 //! A stream's row in `natrail.stream` holds the next offset to take. A batch's rows and the step of its streams are one
 //! transaction, and the step is made only if the stream still is where the worker believes it to be. A worker that lost
 //! its partition without noticing therefore commits nothing, and a repeated batch is refused: rows are stored exactly once.
-//! What is known of the sources of a stream's frames moves in the same transaction.
+//! What is known of the sources of a stream's frames moves in the same transaction, and so does the ledger.
 
 use std::collections::HashMap;
 
@@ -13,6 +13,7 @@ use tokio_postgres::{Client, Statement};
 use crate::buffer::Segment;
 pub use crate::encode::{EncodedBatch, Encoder};
 use crate::layout;
+use crate::ledger::{self, Changes};
 use crate::partition::Partitions;
 use crate::sources::{self, Statements};
 pub use crate::sources::{SOURCES_MAX, SourceState};
@@ -126,6 +127,7 @@ pub struct Writer {
     client: Client,
     copies: [Option<Statement>; 4],
     advance: Option<(Statement, Statement, Statements)>,
+    ledger: Option<ledger::write::Statements>,
     partitions: Partitions,
     /// BEGIN was sent, and neither COMMIT nor ROLLBACK came back.
     in_transaction: bool,
@@ -138,6 +140,7 @@ impl Writer {
             client,
             copies: [const { None }; 4],
             advance: None,
+            ledger: None,
             partitions: Partitions::default(),
             in_transaction: false,
         }
@@ -216,7 +219,13 @@ impl Writer {
         if !self.in_transaction {
             return Err(StoreError::Schema("commit without a copied batch".into()).into());
         }
-        let moved = self.advance_streams(batch.advances()).await;
+        let mut moved = self.advance_streams(batch.advances()).await;
+        if moved.is_ok() {
+            moved = self
+                .add_to_ledger(batch.ledger())
+                .await
+                .map_err(CommitError::from);
+        }
         if let Err(error) = moved {
             // As in `copy`: the first error is the one to report.
             let _ = self.rollback().await;
@@ -290,6 +299,20 @@ impl Writer {
         }
         sources.write(&self.client, advances).await?;
         Ok(())
+    }
+
+    /// Behind the fence: a batch that is refused adds nothing.
+    async fn add_to_ledger(&mut self, changes: &Changes) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let statements = match &mut self.ledger {
+            Some(statements) => statements,
+            None => self
+                .ledger
+                .insert(ledger::write::Statements::prepare(&self.client).await?),
+        };
+        statements.write(&self.client, changes).await
     }
 
     /// Gives up what [`Self::copy`] sent, if anything.

@@ -5,6 +5,7 @@
 //! - [`layout`]: the columns of the event tables, and how a row of a batch becomes one of theirs;
 //! - [`encode`]: batches as binary COPY data in recycled [`buffer`]s;
 //! - [`ingest`]: streams, and the transaction of rows and offsets, and of the sources of frames (`sources`);
+//! - [`ledger`]: where every datagram is, by minute and exporter;
 //! - [`partition`]: days as partitions or chunks, made and summarised;
 //! - [`trace`]: who had this public address and port at this moment;
 //! - [`status`]: what is in a database;
@@ -19,6 +20,7 @@ pub mod encode;
 mod error;
 pub mod ingest;
 pub mod layout;
+pub mod ledger;
 pub mod migrate;
 pub mod partition;
 mod sources;

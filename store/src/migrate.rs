@@ -80,6 +80,12 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0004_stream_sources.sql"),
         timescale: None,
     },
+    Migration {
+        version: 5,
+        name: "ledger",
+        sql: include_str!("../migrations/0005_ledger.sql"),
+        timescale: None,
+    },
 ];
 
 /// The views of `cgn_ec_views`, under the names of cgn-ec's tables.

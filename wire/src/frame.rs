@@ -31,18 +31,21 @@ pub enum PayloadKind {
     Netflow = 2,
     /// RADIUS accounting.
     Radius = 3,
+    /// No datagrams but a collector's counts of them: [`crate::ledger::record`].
+    Ledger = 4,
 }
 
 impl PayloadKind {
     /// All kinds.
-    pub const ALL: [Self; 3] = [Self::Syslog, Self::Netflow, Self::Radius];
+    pub const ALL: [Self; 4] = [Self::Syslog, Self::Netflow, Self::Radius, Self::Ledger];
 
-    /// `syslog`, `netflow` or `radius`.
+    /// `syslog`, `netflow`, `radius` or `ledger`.
     pub const fn name(self) -> &'static str {
         match self {
             Self::Syslog => "syslog",
             Self::Netflow => "netflow",
             Self::Radius => "radius",
+            Self::Ledger => "ledger",
         }
     }
 

@@ -26,7 +26,7 @@ pub fn round(load: &Load) -> Result<Round> {
         || receive(&mut kafka::connect_receiver(&bus, &bus.topic_prefix)?, load),
         cpu,
     )?;
-    let topics: Vec<String> = ["syslog", "netflow", "radius", "dead-letter"]
+    let topics: Vec<String> = ["syslog", "netflow", "radius", "ledger", "dead-letter"]
         .iter()
         .map(|name| format!("{}.{name}", bus.topic_prefix))
         .collect();

@@ -22,7 +22,13 @@ const SAY_AGAIN: Duration = Duration::from_secs(10);
 /// How often, and how far apart, the brokers are asked whether new topics are there.
 const LOOKS: u32 = 50;
 const LOOK_AGAIN: Duration = Duration::from_millis(100);
-const TOPICS: [Topic; 4] = [Topic::Syslog, Topic::Netflow, Topic::Radius, Topic::DeadLetter];
+const TOPICS: [Topic; 5] = [
+    Topic::Syslog,
+    Topic::Netflow,
+    Topic::Radius,
+    Topic::Ledger,
+    Topic::DeadLetter,
+];
 
 /// Makes the topics that are missing, and waits for Kafka until `stopping` says true: `Ok(false)` then.
 ///

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use super::{KafkaSender, connect_sender, ensure_topics};
-use crate::{BusError, FrameSender, QueueFull, SendCounts, Stream};
+use crate::{BusError, FrameSender, GivenUpBy, QueueFull, SendCounts, Stream};
 
 /// A thread that makes the topics, and what it has reached.
 #[derive(Debug)]
@@ -104,5 +104,9 @@ impl FrameSender for GatedSender {
 
     fn refused(&self) -> Option<BusError> {
         self.gate.refused()
+    }
+
+    fn take_given_up(&self) -> GivenUpBy {
+        self.inner.take_given_up()
     }
 }

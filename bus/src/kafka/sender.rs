@@ -1,20 +1,20 @@
 //! Frames out.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use rdkafka::ClientContext;
 use rdkafka::config::RDKafkaLogLevel;
 use rdkafka::error::{KafkaError, RDKafkaErrorCode};
 use rdkafka::message::DeliveryResult;
 use rdkafka::producer::{BaseRecord, ProducerContext};
 use rdkafka::statistics::Statistics;
+use rdkafka::{ClientContext, Message};
 
 use super::client::{Link, Names, producer_settings, refused};
 use super::producer::Renewable;
 use crate::counters::{Amount, Counters};
-use crate::{BusError, FrameSender, QueueFull, SendCounts, Stream};
+use crate::{BusError, FrameSender, GivenUp, GivenUpBy, QueueFull, SendCounts, Stream};
 
 /// An idempotent producer with a thread of its own for acknowledgements.
 pub struct KafkaSender {
@@ -32,6 +32,7 @@ pub fn connect_sender(bus: &config::Bus) -> Result<KafkaSender, BusError> {
         link: Link::new(bus, "sending frames"),
         counters: Counters::default(),
         in_flight_frames: AtomicU64::new(0),
+        refused: Mutex::default(),
     });
     let settings = producer_settings(bus, "natrail-collector", u64::from(bus.queue_mib) * 1024);
     let producer = Renewable::new(settings, Context(Arc::clone(&shared)))
@@ -58,7 +59,7 @@ impl FrameSender for KafkaSender {
                 Err(QueueFull)
             }
             Err((error, _)) => {
-                self.shared.failed(&error, datagrams as usize);
+                self.shared.failed(&error, datagrams as usize, frame);
                 Ok(())
             }
         }
@@ -77,22 +78,35 @@ impl FrameSender for KafkaSender {
     fn is_up(&self) -> bool {
         self.shared.link.is_up()
     }
+
+    fn take_given_up(&self) -> GivenUpBy {
+        GivenUpBy {
+            refused: std::mem::take(&mut *self.shared.refused()),
+            ..GivenUpBy::default()
+        }
+    }
 }
 
 struct Shared {
     link: Link,
     counters: Counters,
     in_flight_frames: AtomicU64,
+    refused: Mutex<GivenUp>,
 }
 
 impl Shared {
+    fn refused(&self) -> MutexGuard<'_, GivenUp> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn acknowledged(&self, bytes: usize, datagrams: usize) {
         self.link.answered();
         self.counters.acknowledged(Amount::frame(datagrams as u32, bytes));
         self.in_flight_frames.fetch_sub(1, Ordering::Relaxed);
     }
 
-    fn failed(&self, error: &KafkaError, datagrams: usize) {
+    fn failed(&self, error: &KafkaError, datagrams: usize, frame: &[u8]) {
+        self.refused().add_frame(frame, datagrams as u64);
         self.counters.failed(1, datagrams as u64);
         self.in_flight_frames.fetch_sub(1, Ordering::Relaxed);
         self.link.complain(format_args!(
@@ -125,7 +139,10 @@ impl ProducerContext for Context {
     fn delivery(&self, result: &DeliveryResult<'_>, datagrams: usize) {
         match result {
             Ok(message) => self.0.acknowledged(message.payload_len(), datagrams),
-            Err((error, _)) => self.0.failed(error, datagrams),
+            Err((error, message)) => {
+                self.0
+                    .failed(error, datagrams, message.payload().unwrap_or_default());
+            }
         }
     }
 }

@@ -24,7 +24,13 @@ const DIRECTORY_MODE: u32 = 0o750;
 const FILE_MODE: u32 = 0o640;
 
 /// All topics of a log, in the order in which they are shown.
-pub const TOPICS: [Topic; 4] = [Topic::Syslog, Topic::Netflow, Topic::Radius, Topic::DeadLetter];
+pub const TOPICS: [Topic; 5] = [
+    Topic::Syslog,
+    Topic::Netflow,
+    Topic::Radius,
+    Topic::Ledger,
+    Topic::DeadLetter,
+];
 
 /// The directory of a log.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -8,13 +8,13 @@ use std::os::unix::fs::OpenOptionsExt;
 use std::path::Path;
 
 use serde::Serialize;
-use wire::frame::Frame;
+use wire::frame::{Frame, PayloadKind};
 
 use super::directory::{StreamDirectory, try_lock};
 use super::partition::{Partition, Sealed};
 use super::position;
 use super::segment::{OpenError, SegmentReader};
-use crate::{Stream, Topic};
+use crate::{GivenUp, Stream, Topic};
 
 /// Exporters that are told apart in the counts of what was dropped; all others are added up.
 pub const EXPORTERS_MAX: usize = 1024;
@@ -42,13 +42,16 @@ pub struct Lost {
     pub datagrams: u64,
     /// Datagrams by exporter; `None` for those beyond [`EXPORTERS_MAX`], or in records that could not be read.
     pub by_exporter: BTreeMap<Option<IpAddr>, u64>,
+    /// The same datagrams for the ledger, until they are taken.
+    pub given_up: GivenUp,
 }
 
 impl Lost {
-    pub fn add(&mut self, other: &Self) {
+    pub fn add(&mut self, other: Self) {
         self.frames += other.frames;
         self.datagrams += other.datagrams;
-        for (&exporter, &datagrams) in &other.by_exporter {
+        self.given_up.append(other.given_up);
+        for (exporter, datagrams) in other.by_exporter {
             self.count(exporter, datagrams);
         }
     }
@@ -132,7 +135,10 @@ fn count(directory: &StreamDirectory, sealed: Sealed, floor: i64) -> io::Result<
         lost.frames += (found.header.offset - next) as u64 + 1;
         next = found.header.offset + 1;
         lost.datagrams += u64::from(found.header.datagrams);
-        match Frame::open(reader.payload(&found)) {
+        let payload = reader.payload(&found);
+        lost.given_up.add_frame(payload, found.header.datagrams.into());
+        match Frame::open(payload) {
+            Ok(frame) if frame.kind() == PayloadKind::Ledger => {}
             Ok(frame) => {
                 for datagram in frame.datagrams() {
                     lost.count(Some(datagram.exporter), 1);

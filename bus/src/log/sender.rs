@@ -15,7 +15,7 @@ use super::directory::{Root, sync_directory};
 use super::retention::Reason;
 use super::writer::{Bounds, LogWriter, WriteError};
 use crate::counters::{Amount, Counters};
-use crate::{BusError, FrameSender, LogCounts, QueueFull, SendCounts, Stream};
+use crate::{BusError, FrameSender, GivenUpBy, LogCounts, QueueFull, SendCounts, Stream};
 
 /// How soon a disk that refused is tried again.
 const TRY_AGAIN: Duration = Duration::from_millis(250);
@@ -210,6 +210,14 @@ impl FrameSender for LogSender {
             counts.of_writer(writer);
         }
         Some(counts)
+    }
+
+    fn take_given_up(&self) -> GivenUpBy {
+        let mut by = GivenUpBy::default();
+        if let Some(writer) = &mut self.shared.lock().writer {
+            by.log_full = writer.take_given_up();
+        }
+        by
     }
 }
 

@@ -9,7 +9,7 @@ use super::directory::{Root, boot_id, open_or_create, try_lock};
 use super::partition::{Partition, Recovered};
 use super::retention::{self, Candidate, Lost, Reason};
 use super::{now_ns, position};
-use crate::Stream;
+use crate::{GivenUp, Stream};
 
 const MIB: u64 = 1 << 20;
 /// A segment is begun anew when it is this old, so that age finds something to drop.
@@ -118,6 +118,11 @@ impl LogWriter {
     /// What was dropped before it was consumed, since the log was opened.
     pub fn lost(&self) -> &Lost {
         &self.lost
+    }
+
+    /// The datagrams of it that were not taken yet.
+    pub fn take_given_up(&mut self) -> GivenUp {
+        std::mem::take(&mut self.lost.given_up)
     }
 
     /// Number of segments.
@@ -371,7 +376,7 @@ impl LogWriter {
                 }
             );
             retention::write_down(&self.root.dropped(), stream, reason, (first, next), &lost, None);
-            self.lost.add(&lost);
+            self.lost.add(lost);
         }
         Ok(true)
     }
@@ -415,7 +420,7 @@ impl LogWriter {
                         &lost,
                         note,
                     );
-                    self.lost.add(&lost);
+                    self.lost.add(lost);
                 }
             }
         }

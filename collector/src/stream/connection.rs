@@ -13,6 +13,7 @@ use super::counters::Ending;
 use super::framing::{Inbox, Next};
 use super::intake::{Intake, Origin};
 use super::listener::StreamListener;
+use crate::allow_list::Known;
 
 /// Octets that are read from a connection before others have their turn.
 const TURN_BYTES: usize = 64 * 1024;
@@ -131,12 +132,12 @@ impl Connection {
 
     /// Gives messages to `intake` until nothing is left, or it is the others' turn.
     pub fn serve(&mut self, intake: &mut Intake) -> Turn {
-        let Some(partition) = intake.partition(self.peer.ip()) else {
+        let Some(known) = intake.find(self.peer.ip()) else {
             return Turn::Ended(Ending::NotAllowed);
         };
         let mut left = TURN_BYTES;
         loop {
-            let origin = self.origin(partition);
+            let origin = self.origin(known);
             loop {
                 if !intake.ready() {
                     return Turn::NoRoom;
@@ -169,13 +170,13 @@ impl Connection {
 
     /// At the end: gives what is there of a message whose end did not come. After a turn that left no message.
     pub fn give_rest(&mut self, intake: &mut Intake) {
-        let Some(partition) = intake.partition(self.peer.ip()) else {
+        let Some(known) = intake.find(self.peer.ip()) else {
             return;
         };
         if let Some(rest) = self.inbox.rest()
             && intake.ready()
         {
-            intake.take_rest(&self.origin(partition), rest);
+            intake.take_rest(&self.origin(known), rest);
         }
     }
 
@@ -192,12 +193,12 @@ impl Connection {
         self.tls.as_ref().is_some_and(|tls| tls.is_handshaking())
     }
 
-    fn origin(&self, partition: i32) -> Origin {
+    fn origin(&self, known: Known) -> Origin {
         Origin {
             peer: self.peer,
             destination_port: self.port,
             tls: self.tls.is_some(),
-            partition,
+            known,
             received_ns: self.received_ns,
         }
     }

@@ -5,18 +5,25 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use wire::frame::{Datagram, PayloadKind};
+use wire::ledger::Cell;
 
 use super::counters::StreamCounters;
 use super::framing::Message;
-use crate::allow_list::ExporterCache;
+use crate::allow_list::{ExporterCache, Known};
 use crate::counters::ThreadCounters;
 use crate::framer::Framer;
+use crate::ledger::ThreadLedger;
+
+/// How often the ledger is handed over.
+const HAND_OVER_EVERY: Duration = Duration::from_millis(500);
 
 /// What the thread of the connections has behind them.
 #[derive(Debug)]
 pub struct Intake {
     framer: Framer,
     exporters: ExporterCache,
+    ledger: ThreadLedger,
+    handed_over: Instant,
     counters: Arc<ThreadCounters>,
     streams: Arc<StreamCounters>,
     /// The moment of the present turn.
@@ -29,7 +36,7 @@ pub struct Origin {
     pub peer: SocketAddr,
     pub destination_port: u16,
     pub tls: bool,
-    pub partition: i32,
+    pub known: Known,
     /// When the octets were read, ns since 1970 (UTC).
     pub received_ns: u64,
 }
@@ -38,12 +45,15 @@ impl Intake {
     pub fn new(
         framer: Framer,
         exporters: ExporterCache,
+        ledger: ThreadLedger,
         counters: Arc<ThreadCounters>,
         streams: Arc<StreamCounters>,
     ) -> Self {
         Self {
             framer,
             exporters,
+            ledger,
+            handed_over: Instant::now(),
             counters,
             streams,
             now: Instant::now(),
@@ -70,9 +80,9 @@ impl Intake {
         self.counters.received_bytes.get()
     }
 
-    /// The partition of the peer; `None` if it may not send.
-    pub fn partition(&mut self, peer: IpAddr) -> Option<i32> {
-        self.exporters.partition(peer)
+    /// What is known of the peer; `None` if it may not send.
+    pub fn find(&mut self, peer: IpAddr) -> Option<Known> {
+        self.exporters.find(peer, self.ledger.slots())
     }
 
     /// Whether there is room for another message. Ask before each: what is taken without room is dropped.
@@ -110,8 +120,12 @@ impl Intake {
             truncated: message.truncated,
             payload: message.payload,
         };
-        self.framer
-            .push(PayloadKind::Syslog, origin.partition, &datagram, self.now);
+        let cell = self
+            .framer
+            .push(PayloadKind::Syslog, origin.known.partition, &datagram, self.now);
+        let counts = self.ledger.at(origin.known.slot, origin.received_ns);
+        counts.add(Cell::ReceivedStream);
+        counts.add(cell);
     }
 
     /// How long until a frame is old enough to be closed; `None` while all are empty.
@@ -121,11 +135,18 @@ impl Intake {
             .map(|at| at.saturating_duration_since(now))
     }
 
+    /// Closes the frames that are old enough, and hands the ledger over now and then.
     pub fn close_aged(&mut self) {
-        self.framer.close_aged(Instant::now());
+        let now = Instant::now();
+        self.framer.close_aged(now);
+        if now.saturating_duration_since(self.handed_over) >= HAND_OVER_EVERY {
+            self.handed_over = now;
+            self.ledger.hand_over();
+        }
     }
 
     pub fn close_all(&mut self) {
         self.framer.close_all();
+        self.ledger.hand_over();
     }
 }

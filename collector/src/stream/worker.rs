@@ -275,7 +275,7 @@ impl StreamWorker {
             };
             let peer = connection.peer().ip();
             let overdue = connection.overdue(now, self.resumed);
-            if self.intake.partition(peer).is_none() {
+            if self.intake.find(peer).is_none() {
                 self.end(place, Ending::NotAllowed, false);
             } else if let Some(ending) = overdue {
                 self.end(place, ending, true);
@@ -331,7 +331,7 @@ impl StreamWorker {
     ) -> io::Result<Result<(), Refusal>> {
         let listener = &self.listeners[number];
         let peer = SocketAddr::new(peer.ip().to_canonical(), peer.port());
-        if self.intake.partition(peer.ip()).is_none() {
+        if self.intake.find(peer.ip()).is_none() {
             return Ok(Err(Refusal::NotAllowed));
         }
         if let Err(refusal) = self.connections.room(number, listener, peer.ip()) {

@@ -129,7 +129,7 @@ impl Topics {
 
 impl Drop for Topics {
     fn drop(&mut self) {
-        let names = ["syslog", "netflow", "radius", "dead-letter"].map(|topic| self.name(topic));
+        let names = ["syslog", "netflow", "radius", "ledger", "dead-letter"].map(|topic| self.name(topic));
         if let Err(error) = harness::kafka::delete_topics(&self.kafka, &names.each_ref().map(String::as_str))
         {
             eprintln!("{error:#}");

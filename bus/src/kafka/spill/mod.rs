@@ -36,7 +36,7 @@ use crate::counters::{Amount, Counters};
 use crate::log::directory::Root;
 use crate::log::sender::in_use;
 use crate::log::writer::{Bounds, LogWriter, WriteError};
-use crate::{BusError, FrameSender, LogCounts, QueueFull, SendCounts, Stream};
+use crate::{BusError, FrameSender, GivenUp, GivenUpBy, LogCounts, QueueFull, SendCounts, Stream};
 use lane::{From, Lane};
 
 /// How often a lasting fault of the disk is said again.
@@ -103,6 +103,8 @@ struct Shared {
     wake: Condvar,
     stop: AtomicBool,
     counters: Counters,
+    /// Datagrams of frames that Kafka refused for good.
+    refused: Mutex<GivenUp>,
     spilled_frames: AtomicU64,
     write_errors: AtomicU64,
     said: Repeat,
@@ -162,10 +164,15 @@ impl Shared {
             wake: Condvar::new(),
             stop: AtomicBool::new(false),
             counters: Counters::default(),
+            refused: Mutex::default(),
             spilled_frames: AtomicU64::new(0),
             write_errors: AtomicU64::new(0),
             said: Repeat::every(SAY_AGAIN),
         })
+    }
+
+    fn refused(&self) -> MutexGuard<'_, GivenUp> {
+        self.refused.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -260,7 +267,7 @@ impl Shared {
                         state.is_dead = true;
                         self.wake.notify_one();
                     }
-                    _ => self.give_up(&error, datagrams),
+                    _ => self.give_up(&error, frame, datagrams),
                 }
                 // What Kafka refuses for good is counted, and not offered again.
                 let gone = !matches!(
@@ -275,7 +282,8 @@ impl Shared {
         }
     }
 
-    fn give_up(&self, error: &KafkaError, datagrams: u32) {
+    fn give_up(&self, error: &KafkaError, frame: &[u8], datagrams: u32) {
+        self.refused().add_frame(frame, datagrams.into());
         self.counters.failed(1, datagrams.into());
         self.link.complain(format_args!(
             "refused a frame of {datagrams} datagrams, which is lost: {error}"
@@ -474,6 +482,15 @@ impl FrameSender for SpillSender {
         }
         Some(counts)
     }
+
+    fn take_given_up(&self) -> GivenUpBy {
+        let refused = std::mem::take(&mut *self.shared.refused());
+        let log_full = match &mut self.shared.lock().writer {
+            Some(writer) => writer.take_given_up(),
+            None => GivenUp::default(),
+        };
+        GivenUpBy { refused, log_full }
+    }
 }
 
 impl Drop for SpillSender {
@@ -526,9 +543,9 @@ impl ProducerContext for Context {
                     shared.wake.notify_one();
                 }
             }
-            Err((error, _)) if error.rdkafka_error_code().is_some_and(is_final) => {
+            Err((error, message)) if error.rdkafka_error_code().is_some_and(is_final) => {
                 let datagrams = lane.acknowledged(tag.ticket);
-                shared.give_up(error, datagrams);
+                shared.give_up(error, message.payload().unwrap_or_default(), datagrams);
             }
             Err((_, message)) => {
                 lane.came_back(tag.ticket, message.payload().unwrap_or_default());

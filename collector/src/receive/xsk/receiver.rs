@@ -75,6 +75,8 @@ impl XskReceiver {
         let mut packets = 0;
         for Metered { socket, .. } in sockets {
             packets += socket.take(|packet| {
+                // Before it counts as received: what is received less these came by sockets, at any moment.
+                counters.packets.add(1);
                 let datagram = packet
                     .map_err(|_| Refused::Malformed)
                     .and_then(|packet| reader.read(packet));
@@ -84,7 +86,6 @@ impl XskReceiver {
                 handle(datagram);
             });
         }
-        counters.packets.add(packets as u64);
         packets
     }
 
