@@ -3,6 +3,7 @@
 use std::net::{IpAddr, SocketAddr};
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use harness::netns::veth;
 use wire::frame::PayloadKind;
 use wire::packet::samples::PlainFrame;
 
@@ -171,4 +172,48 @@ fn every_queue_of_an_interface_has_its_sockets() {
     assert_eq!(running.verdict("redirected") + running.verdict("accepted"), sent);
     assert_eq!(running.verdict("redirected"), running.by_af_xdp());
     assert_eq!(running.stop().kept().len() as u64, sent);
+}
+
+#[test]
+fn every_interface_has_its_sockets() {
+    let link = Link::new();
+    veth(
+        (&link.sender, "eth1", &["198.18.0.130/25"]),
+        (&link.receiver, "eth1", &["198.18.0.129/25"]),
+    )
+    .expect("veth");
+    link.ethtool(&link.sender, &["-K", "eth1", "tx", "off"]);
+    let running = link.start(&Setup {
+        xdp: "interfaces = [\"eth0\", \"eth1\"]",
+        ..Setup::default()
+    });
+    assert_eq!(running.af_xdp().queues.len(), 2);
+    for (from, to, count) in [
+        ("198.18.0.2", "198.18.0.1", 3),
+        ("198.18.0.130", "198.18.0.129", 4),
+    ] {
+        let socket = link.sending(from, 0);
+        for _ in 0..count {
+            socket.send_to(b"x", (ip(to), SYSLOG)).expect("sends");
+        }
+    }
+    running.wait_received(7);
+    assert_eq!(running.by_af_xdp(), 7);
+    let _ = running.stop();
+}
+
+#[test]
+fn in_generic_mode_it_works_too() {
+    let link = Link::new();
+    let running = link.start(&Setup {
+        xdp: "interfaces = [\"eth0\"]\nmode = \"generic\"",
+        ..Setup::default()
+    });
+    let sent = send_all(&link);
+    running.wait_received(sent);
+    assert_eq!(
+        (running.by_af_xdp(), running.collector.counts().framed),
+        (sent, sent)
+    );
+    let _ = running.stop();
 }

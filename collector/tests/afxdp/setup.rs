@@ -118,6 +118,8 @@ pub struct Setup<'a> {
     pub af_xdp: &'a str,
     /// Lines of `[collector]`.
     pub collector: &'a str,
+    /// Lines of `[collector.xdp]`.
+    pub xdp: &'a str,
 }
 
 impl Default for Setup<'_> {
@@ -127,6 +129,7 @@ impl Default for Setup<'_> {
             cores: "[0]",
             af_xdp: "ring_entries = 2048\nframes = 4096",
             collector: "",
+            xdp: "interfaces = [\"eth0\"]",
         }
     }
 }
@@ -136,8 +139,8 @@ impl Setup<'_> {
         let mut text = format!(
             "[bus]\npartitions = 2\n[[exporters.exporter]]\naddress = \"198.18.0.0/24\"\n[[exporters.exporter]]\n\
              address = \"fd00:5::/64\"\n[collector]\ncores = {}\nframe_age_ms = 20\nreceive = \"{}\"\n{}\n\
-             [collector.xdp]\ninterfaces = [\"eth0\"]\n",
-            self.cores, self.receive, self.collector
+             [collector.xdp]\n{}\n",
+            self.cores, self.receive, self.collector, self.xdp
         );
         if self.receive == "af_xdp" {
             text += &format!("[collector.af_xdp]\n{}\n", self.af_xdp);
