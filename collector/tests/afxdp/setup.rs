@@ -33,7 +33,7 @@ impl Link {
     /// Checksums are made by the sender: on veth they would be left to the hardware that is not there.
     pub fn new() -> Self {
         let link = Self::with_partial_checksums();
-        link.ethtool(&link.sender, &["-K", "eth0", "tx", "off"]);
+        ethtool(&link.sender, &["-K", "eth0", "tx", "off"]);
         link
     }
 
@@ -56,19 +56,6 @@ impl Link {
             sender.ip(&neighbour).expect("neighbour");
         }
         Self { sender, receiver }
-    }
-
-    pub fn ethtool(&self, namespace: &Namespace, arguments: &[&str]) {
-        let output = namespace
-            .command("ethtool")
-            .args(arguments)
-            .output()
-            .expect("ethtool");
-        assert!(
-            output.status.success(),
-            "{arguments:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
     }
 
     /// A socket of the sender on this port (0: any).
@@ -198,6 +185,19 @@ impl Running {
         self.collector.stop(PATIENCE);
         self.bus
     }
+}
+
+pub fn ethtool(namespace: &Namespace, arguments: &[&str]) {
+    let output = namespace
+        .command("ethtool")
+        .args(arguments)
+        .output()
+        .expect("ethtool");
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 pub fn ip(text: &str) -> IpAddr {
