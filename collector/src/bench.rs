@@ -1,10 +1,12 @@
-//! How fast one core receives: a whole collector on the loopback, before a bus that forgets, under a paced sender.
+//! How fast one core receives: a whole collector before a bus that forgets, under a paced sender, on the loopback or by
+//! AF_XDP on an interface.
 //!
 //! The sender hands the kernel [`BURST`] datagrams at a time (`UDP_SEGMENT`), which the kernel takes apart again before
 //! the socket: sending then costs less than receiving. On the loopback the kernel's receive work is done on the sender's
-//! core, so the CPU time measured here is the receive thread's own: system calls, copies, frames, checksum.
+//! core, so the CPU time measured here is the receive thread's own: system calls, copies, frames, checksum. So it is on veth,
+//! where the XDP program and the copy into the frames of AF_XDP are the sender's work too.
 
-use std::net::UdpSocket;
+use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
@@ -12,11 +14,13 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use bus::{FrameSender, QueueFull, SendCounts, Stream};
 
-use crate::collector::Collector;
+use crate::collector::Sockets;
 use crate::receive::socket::set_option;
 
 /// Datagrams in one system call of the sender.
 const BURST: usize = 32;
+/// Port of the listener on an interface: the namespace is the bench's own.
+const AF_XDP_PORT: u16 = 5514;
 /// How long counters may take to stand still after the last datagram.
 const SETTLE_MAX: Duration = Duration::from_secs(5);
 
@@ -32,6 +36,46 @@ pub struct Load<'a> {
     /// Datagrams per second asked for.
     pub rate: u64,
     pub duration: Duration,
+    pub path: Path<'a>,
+}
+
+/// The way of the datagrams.
+#[derive(Clone, Copy, Debug)]
+pub enum Path<'a> {
+    /// UDP sockets on 127.0.0.1.
+    Loopback,
+    /// AF_XDP on an interface of the calling thread's network namespace. Needs root.
+    AfXdp {
+        interface: &'a str,
+        /// An address of that interface.
+        to: IpAddr,
+        /// A socket at the other end.
+        from: &'a UdpSocket,
+    },
+}
+
+impl Path<'_> {
+    fn config(&self, core: usize) -> String {
+        let (collector, address, xdp) = match self {
+            Self::Loopback => ("", SocketAddr::from(([127, 0, 0, 1], 0)), String::new()),
+            Self::AfXdp { interface, to, .. } => (
+                "receive = \"af_xdp\"",
+                SocketAddr::new(*to, AF_XDP_PORT),
+                format!("[collector.xdp]\ninterfaces = [\"{interface}\"]\n"),
+            ),
+        };
+        format!(
+            "[exporters]\nallow_all = true\n[collector]\ncores = [{core}]\n{collector}\n{xdp}[[collector.listener]]\n\
+             kind = \"syslog\"\naddress = \"{address}\"\n"
+        )
+    }
+
+    fn sender(&self) -> std::io::Result<UdpSocket> {
+        match self {
+            Self::Loopback => UdpSocket::bind("127.0.0.1:0"),
+            Self::AfXdp { from, .. } => from.try_clone(),
+        }
+    }
 }
 
 /// What became of it.
@@ -39,6 +83,7 @@ pub struct Load<'a> {
 pub struct Measured {
     pub sent: u64,
     pub framed: u64,
+    /// At the sockets, or at the rings of AF_XDP.
     pub kernel_drops: u64,
     pub no_buffer: u64,
     /// Datagrams per second that the sender reached.
@@ -55,20 +100,22 @@ impl Measured {
 
 /// Sends one load to a new collector and waits until each of its datagrams is accounted for.
 pub fn measure(load: &Load<'_>) -> Result<Measured> {
-    let text = format!(
-        "[exporters]\nallow_all = true\n[collector]\ncores = [{}]\n[[collector.listener]]\nkind = \"syslog\"\n\
-         address = \"127.0.0.1:0\"\n",
-        load.core
-    );
-    let config = config::Config::parse(&text, std::path::Path::new("bench"))?;
-    let collector = Collector::start(&config, Arc::new(Discard::default()))?;
+    let config = config::Config::parse(&load.path.config(load.core), std::path::Path::new("bench"))?;
+    let settings = config.collector.as_ref().context("there is a collector")?;
+    let sockets = Sockets::open(settings)?;
+    let filter = sockets.attach_filter(&config.exporters)?;
+    let collector = sockets.start(
+        &config.exporters,
+        config.bus.partitions,
+        Arc::new(Discard::default()),
+    )?;
     let cpu = ThreadTime::of(&format!("receive-{}", load.core))?;
     let to = collector.addresses()[0];
     let before = cpu.ns()?;
     let (sent, seconds) = std::thread::scope(|scope| {
         let sender = scope.spawn(|| -> Result<(u64, f64)> {
             daemon::cpu::pin(load.sender_core)?;
-            let socket = UdpSocket::bind("127.0.0.1:0")?;
+            let socket = load.path.sender()?;
             socket.connect(to)?;
             send(&socket, load)
         });
@@ -77,17 +124,26 @@ pub fn measure(load: &Load<'_>) -> Result<Measured> {
             .map_err(|_| anyhow::anyhow!("the sender panicked"))?
     })?;
     let deadline = Instant::now() + SETTLE_MAX;
-    let mut counts = collector.counts();
-    while counts.received + counts.kernel_drops < sent && Instant::now() < deadline {
+    let view = collector.view();
+    let ring_drops = || {
+        (view.af_xdp.as_ref()).map_or(0, |xsk| {
+            xsk.sum(|thread| &thread.ring_full) + xsk.sum(|thread| &thread.no_frame)
+        })
+    };
+    let seen = || view.counts().received + view.counts().kernel_drops + ring_drops();
+    while seen() < sent && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(10));
-        counts = collector.counts();
     }
+    let counts = view.counts();
     let used = cpu.ns()? - before;
+    if let Some(filter) = &filter {
+        filter.end_redirect();
+    }
     collector.stop(Duration::ZERO);
     Ok(Measured {
         sent,
         framed: counts.framed,
-        kernel_drops: counts.kernel_drops,
+        kernel_drops: counts.kernel_drops + ring_drops(),
         no_buffer: counts.no_buffer,
         sent_per_s: sent as f64 / seconds,
         cpu_ns_per_datagram: used as f64 / counts.framed.max(1) as f64,

@@ -63,6 +63,14 @@ impl Default for AfXdp {
     }
 }
 
+impl AfXdp {
+    /// Largest packet that fits into a frame, from the Ethernet header on: the kernel keeps 256 octets free in front of it
+    /// (`XDP_PACKET_HEADROOM`).
+    pub const fn packet_octets_max(&self) -> u32 {
+        self.frame_bytes - 256
+    }
+}
+
 /// Whether something is used that not every machine has.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq)]
 #[serde(rename_all = "lowercase")]

@@ -2,6 +2,7 @@
 
 mod bus;
 mod listener;
+mod receive;
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -53,6 +54,7 @@ struct CollectorMeaning {
     listeners: Vec<listener::Meaning>,
     xdp_interfaces: Vec<String>,
     xdp_mode: Option<&'static str>,
+    receive: receive::Meaning,
     frame_bytes: usize,
     frame_age_ms: u64,
     socket_buffer_bytes: usize,
@@ -134,6 +136,7 @@ fn meaning(config: &Config) -> Meaning {
                 XdpMode::Native => "native",
                 XdpMode::Generic => "generic",
             }),
+            receive: receive::Meaning::new(collector),
             frame_bytes: collector.frame_bytes,
             frame_age_ms: collector.frame_age_ms,
             socket_buffer_bytes: collector.socket_buffer_bytes,
@@ -225,6 +228,7 @@ fn warnings(config: &Config, path: &Path) -> Vec<String> {
                 .iter()
                 .flat_map(listener::warnings)
                 .for_each(&mut warn);
+            receive::warnings(collector).into_iter().for_each(&mut warn);
             let listens = |with: fn(Transport) -> bool| {
                 (collector.listeners.iter()).any(|listener| with(listener.transport))
             };
@@ -340,6 +344,7 @@ fn print_meaning(out: &mut impl Write, meaning: &Meaning) -> std::io::Result<()>
             )?,
             None => writeln!(out, "           no XDP")?,
         }
+        collector.receive.print(out)?;
         writeln!(
             out,
             "           frames of {} octets or {} ms; sockets buffer {} octets; datagrams up to {} octets",

@@ -48,6 +48,32 @@ fn a_valid_file_is_explained() {
 }
 
 #[test]
+fn what_af_xdp_takes_is_said() {
+    let config = EXAMPLE
+        .replace("# receive = \"socket\"", "receive = \"af_xdp\"")
+        .replace(
+            "# [collector.xdp]\n# interfaces = [\"eth0\"]",
+            "[collector.xdp]\ninterfaces = [\"lo\"]",
+        )
+        + "\n[collector.af_xdp]\nqueues = [0]\nframe_bytes = 4096\n";
+    let stdout = text(&check(&config, &[]).stdout);
+    for words in [
+        "AF_XDP on 1 queues, zero copy auto: packets of up to 3840 octets",
+        "rings of 16384 packets and 32768 frames for each thread and queue: 128 MiB locked",
+        "warning: listener 0.0.0.0:514: AF_XDP takes all that comes to this port on lo",
+        "warning: collector.af_xdp: lo is virtual",
+    ] {
+        assert!(stdout.contains(words), "{words} in:\n{stdout}");
+    }
+    let report: serde_json::Value =
+        serde_json::from_slice(&check(&config, &["--json"]).stdout).expect("JSON");
+    assert_eq!(
+        report["meaning"]["collector"]["receive"]["af_xdp"]["frames_mib"],
+        128
+    );
+}
+
+#[test]
 fn a_mistake_is_named_with_its_line() {
     let config = EXAMPLE.replace(
         "[[collector.listener]]\nkind = \"syslog\"",

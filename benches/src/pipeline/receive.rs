@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::Result;
-use collector::bench::{Load, lossless_rate};
+use collector::bench::{Load, Path, lossless_rate};
 
 use crate::measure::Measure;
 
@@ -21,6 +21,7 @@ pub fn measure() -> Result<Vec<Measure>> {
         payload: &payload,
         rate: 50_000,
         duration: Duration::from_secs(2),
+        path: Path::Loopback,
     };
     let best = lossless_rate(&load)?;
     Ok(vec![

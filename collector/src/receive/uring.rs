@@ -167,15 +167,12 @@ impl Receiver {
     /// Queues a request for every socket and watched descriptor that has none.
     fn arm(&mut self) -> io::Result<()> {
         while let Some(&place) = self.idle.last() {
-            let entry = match self.sockets.get(place) {
-                Some(socket) => {
-                    let descriptor = Fd(socket.as_raw_fd());
-                    opcode::RecvMsgMulti::new(descriptor, &raw const *self.request, BUFFER_GROUP).build()
-                }
-                None => {
-                    let descriptor = Fd(self.watched[place - self.sockets.len()]);
-                    opcode::PollAdd::new(descriptor, libc::POLLIN as u32).build()
-                }
+            let entry = if let Some(socket) = self.sockets.get(place) {
+                let descriptor = Fd(socket.as_raw_fd());
+                opcode::RecvMsgMulti::new(descriptor, &raw const *self.request, BUFFER_GROUP).build()
+            } else {
+                let descriptor = Fd(self.watched[place - self.sockets.len()]);
+                opcode::PollAdd::new(descriptor, libc::POLLIN as u32).build()
             };
             let entry = entry.user_data(place as u64);
             // SAFETY: socket, msghdr and buffer group live as long as the io_uring; a poll refers to no memory.

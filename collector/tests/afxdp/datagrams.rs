@@ -1,13 +1,13 @@
 //! What comes by AF_XDP is what comes by sockets.
 
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use wire::frame::PayloadKind;
+use harness::netns::veth;
 use wire::packet::samples::PlainFrame;
 
 use crate::common::Kept;
-use crate::setup::{Link, NETFLOW, RECEIVER, Running, SENDER, SYSLOG, Setup, ip};
+use crate::setup::{Link, NETFLOW, RECEIVER, Running, SENDER, SYSLOG, Setup, ethtool, ip};
 
 /// Sends datagrams of many lengths to both listeners, over IPv4 and IPv6, always the same. Gives their number.
 fn send_all(link: &Link) -> u64 {
@@ -30,21 +30,15 @@ fn send_all(link: &Link) -> u64 {
     sent
 }
 
-/// All that matters of what was framed, but for the time, sorted.
-fn framed(running: Running) -> Vec<(PayloadKind, i32, IpAddr, u16, u16, bool, Vec<u8>)> {
-    let matters = |kept: Kept| {
-        (
-            kept.kind,
-            kept.partition,
-            kept.exporter,
-            kept.source_port,
-            kept.destination_port,
-            kept.truncated,
-            kept.payload,
-        )
-    };
-    let mut framed: Vec<_> = running.stop().kept().into_iter().map(matters).collect();
-    framed.sort_by(|a, b| (a.3, a.2, &a.6).cmp(&(b.3, b.2, &b.6)));
+/// What was framed, but for the time, sorted.
+fn framed(running: Running) -> Vec<Kept> {
+    let mut framed = running.stop().kept();
+    for kept in &mut framed {
+        kept.received_ns = 0;
+    }
+    framed.sort_by(|a, b| {
+        (a.source_port, a.exporter, &a.payload).cmp(&(b.source_port, b.exporter, &b.payload))
+    });
     framed
 }
 
@@ -171,4 +165,48 @@ fn every_queue_of_an_interface_has_its_sockets() {
     assert_eq!(running.verdict("redirected") + running.verdict("accepted"), sent);
     assert_eq!(running.verdict("redirected"), running.by_af_xdp());
     assert_eq!(running.stop().kept().len() as u64, sent);
+}
+
+#[test]
+fn every_interface_has_its_sockets() {
+    let link = Link::new();
+    veth(
+        (&link.sender, "eth1", &["198.18.0.130/25"]),
+        (&link.receiver, "eth1", &["198.18.0.129/25"]),
+    )
+    .expect("veth");
+    ethtool(&link.sender, &["-K", "eth1", "tx", "off"]);
+    let running = link.start(&Setup {
+        xdp: "interfaces = [\"eth0\", \"eth1\"]",
+        ..Setup::default()
+    });
+    assert_eq!(running.af_xdp().queues.len(), 2);
+    for (from, to, count) in [
+        ("198.18.0.2", "198.18.0.1", 3),
+        ("198.18.0.130", "198.18.0.129", 4),
+    ] {
+        let socket = link.sending(from, 0);
+        for _ in 0..count {
+            socket.send_to(b"x", (ip(to), SYSLOG)).expect("sends");
+        }
+    }
+    running.wait_received(7);
+    assert_eq!(running.by_af_xdp(), 7);
+    let _ = running.stop();
+}
+
+#[test]
+fn in_generic_mode_it_works_too() {
+    let link = Link::new();
+    let running = link.start(&Setup {
+        xdp: "interfaces = [\"eth0\"]\nmode = \"generic\"",
+        ..Setup::default()
+    });
+    let sent = send_all(&link);
+    running.wait_received(sent);
+    assert_eq!(
+        (running.by_af_xdp(), running.collector.counts().framed),
+        (sent, sent)
+    );
+    let _ = running.stop();
 }

@@ -33,7 +33,7 @@ impl Link {
     /// Checksums are made by the sender: on veth they would be left to the hardware that is not there.
     pub fn new() -> Self {
         let link = Self::with_partial_checksums();
-        link.ethtool(&link.sender, &["-K", "eth0", "tx", "off"]);
+        ethtool(&link.sender, &["-K", "eth0", "tx", "off"]);
         link
     }
 
@@ -56,19 +56,6 @@ impl Link {
             sender.ip(&neighbour).expect("neighbour");
         }
         Self { sender, receiver }
-    }
-
-    pub fn ethtool(&self, namespace: &Namespace, arguments: &[&str]) {
-        let output = namespace
-            .command("ethtool")
-            .args(arguments)
-            .output()
-            .expect("ethtool");
-        assert!(
-            output.status.success(),
-            "{arguments:?}: {}",
-            String::from_utf8_lossy(&output.stderr)
-        );
     }
 
     /// A socket of the sender on this port (0: any).
@@ -120,6 +107,8 @@ pub struct Setup<'a> {
     pub collector: &'a str,
     /// Lines of the listeners for syslog.
     pub syslog: &'a str,
+    /// Lines of `[collector.xdp]`.
+    pub xdp: &'a str,
 }
 
 impl Default for Setup<'_> {
@@ -130,6 +119,7 @@ impl Default for Setup<'_> {
             af_xdp: "ring_entries = 2048\nframes = 4096",
             collector: "",
             syslog: "",
+            xdp: "interfaces = [\"eth0\"]",
         }
     }
 }
@@ -139,8 +129,8 @@ impl Setup<'_> {
         let mut text = format!(
             "[bus]\npartitions = 2\n[[exporters.exporter]]\naddress = \"198.18.0.0/24\"\n[[exporters.exporter]]\n\
              address = \"fd00:5::/64\"\n[collector]\ncores = {}\nframe_age_ms = 20\nreceive = \"{}\"\n{}\n\
-             [collector.xdp]\ninterfaces = [\"eth0\"]\n",
-            self.cores, self.receive, self.collector
+             [collector.xdp]\n{}\n",
+            self.cores, self.receive, self.collector, self.xdp
         );
         if self.receive == "af_xdp" {
             text += &format!("[collector.af_xdp]\n{}\n", self.af_xdp);
@@ -200,6 +190,19 @@ impl Running {
         self.collector.stop(PATIENCE);
         self.bus
     }
+}
+
+pub fn ethtool(namespace: &Namespace, arguments: &[&str]) {
+    let output = namespace
+        .command("ethtool")
+        .args(arguments)
+        .output()
+        .expect("ethtool");
+    assert!(
+        output.status.success(),
+        "{arguments:?}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
 }
 
 pub fn ip(text: &str) -> IpAddr {

@@ -57,7 +57,7 @@ impl Reader {
     pub fn read_clocks(&mut self) {
         let ns = |clock| {
             let now = clock_gettime(clock);
-            now.tv_sec * NS_PER_S + i64::from(now.tv_nsec)
+            now.tv_sec * NS_PER_S + now.tv_nsec
         };
         let difference = ns(ClockId::Tai) - ns(ClockId::Realtime);
         // The two were not read at the same moment.

@@ -14,7 +14,7 @@ use super::error::XskError;
 use super::receiver::XskReceiver;
 use super::socket::{Failed, LOCK_FRAMES, XskSocket};
 use super::syscall::{self, Binding};
-use super::umem::{HEADROOM_BYTES, Umem};
+use super::umem::Umem;
 use crate::receive::mapping::HUGE_PAGE_BYTES;
 
 /// How often a taken queue is tried again: the kernel frees those of closed sockets 5 to 18 ms later.
@@ -95,7 +95,7 @@ pub fn open_all(settings: &config::Collector) -> Result<Opened, XskError> {
     let mut opened = Opened {
         by_thread: (0..threads).map(|_| Vec::new()).collect(),
         queues: Vec::new(),
-        packet_octets_max: af_xdp.frame_bytes - HEADROOM_BYTES,
+        packet_octets_max: af_xdp.packet_octets_max(),
     };
     for (interface, place) in places {
         let queue = QueueOpener {

@@ -367,13 +367,12 @@ mod tests {
                 prop_assert!(next - expected <= u64::from(COUNT));
                 ring.submit();
                 for _ in 0..take {
-                    match kernel.take() {
-                        Some(value) => {
-                            prop_assert_eq!(value, expected);
-                            expected += 1;
-                        }
-                        None => prop_assert_eq!(next, expected),
-                    }
+                    let Some(value) = kernel.take() else {
+                        prop_assert_eq!(next, expected);
+                        continue;
+                    };
+                    prop_assert_eq!(value, expected);
+                    expected += 1;
                 }
             }
         }

@@ -6,9 +6,6 @@ use wire::verdict::STAMP_OCTETS;
 
 use super::super::mapping::Mapping;
 
-/// Octets that the kernel keeps free in front of a packet in its frame (`XDP_PACKET_HEADROOM`). The stamp is in them.
-pub const HEADROOM_BYTES: u32 = 256;
-
 /// Frames of equal size. Each belongs to the kernel (in the fill ring or on its way), or to the thread whose rx ring names it.
 #[derive(Debug)]
 pub struct Umem {
