@@ -19,7 +19,7 @@ use rdkafka::consumer::{BaseConsumer, Consumer};
 use rdkafka::message::{Headers, Message};
 
 const PATIENCE: Duration = Duration::from_mins(1);
-const ALL_STREAMS: usize = 12;
+const ALL_STREAMS: usize = 16;
 
 fn settings(tag: &str) -> config::Bus {
     let services = harness::services().expect("services");

@@ -12,6 +12,8 @@ use config::Config;
 use store::time::rfc3339;
 use store::trace::{Answer, Begin, End, Mapping, Query};
 
+use crate::ledger::around::{Around, around};
+
 /// Say who had a public address and port at a moment.
 ///
 /// Mappings of all kinds are searched, whatever their age: sessions, port mappings, port blocks, addresses. Without a
@@ -32,7 +34,7 @@ pub struct Args {
     /// How far the clocks may be off, to both sides: 1s, 500ms, 2m
     #[arg(long, value_name = "DURATION", default_value = "1s", value_parser = duration)]
     tolerance: i64,
-    /// Print a JSON object: query, coverage, mappings
+    /// Print a JSON object: query, coverage, mappings, ledger
     #[arg(long)]
     json: bool,
 }
@@ -114,19 +116,32 @@ pub fn run(args: Args, config: Option<&Path>) -> Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the I/O runtime")?;
-    let answer = runtime.block_on(async {
+    let found = runtime.block_on(async {
         let mut client = store::connect::connect(&config.database.url).await?;
-        store::trace::trace(&mut client, &query).await
+        let answer = store::trace::trace(&mut client, &query).await?;
+        let exporters = &answer.coverage.exporters;
+        let ledger = around(&mut client, query.at_ns, query.tolerance_ns, exporters).await?;
+        anyhow::Ok(Found { answer, ledger })
     })?;
     let text = if args.json {
-        format!("{}\n", serde_json::to_string(&answer)?)
+        format!("{}\n", serde_json::to_string(&found)?)
     } else {
-        page(&answer)
+        let mut out = page(&found.answer);
+        found.ledger.page(&mut out);
+        out
     };
     std::io::stdout()
         .write_all(text.as_bytes())
         .context("cannot write the answer")?;
-    Ok(ExitCode::from(u8::from(answer.mappings.is_empty())))
+    Ok(ExitCode::from(u8::from(found.answer.mappings.is_empty())))
+}
+
+/// The answer, and what the ledger says of its time.
+#[derive(serde::Serialize)]
+struct Found {
+    #[serde(flatten)]
+    answer: Answer,
+    ledger: Around,
 }
 
 /// The answer for people.

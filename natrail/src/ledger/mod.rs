@@ -2,10 +2,12 @@
 //!
 //! - [`account`]: whether the equations close;
 //! - [`advice`]: what to do where one does not;
+//! - [`around`]: what was lost around a moment, for a trace;
 //! - [`page`]: the answer for people; [`json`]: for programs.
 
 pub mod account;
 mod advice;
+pub mod around;
 mod json;
 mod page;
 

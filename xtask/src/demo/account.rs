@@ -41,7 +41,7 @@ impl Account {
         let verdict = |name| collector.count("natrail_xdp_packets_total", &[("verdict", name)]);
         let consumed = |name: &str| consumer.count(&format!("natrail_consumer_{name}_total"), &[]);
         let own = |name: &str| collector.count(&format!("natrail_collector_{name}_total"), &[]);
-        let acknowledged_frames = own("frames_acknowledged");
+        let closed_frames = own("frames");
         progress::say(&format!(
             "{} octets of messages in {frames} {}",
             own("received_bytes"),
@@ -108,13 +108,7 @@ impl Account {
             sent.accepted(),
             "in frames",
         );
-        line(
-            bus.name(),
-            "records",
-            frames,
-            acknowledged_frames,
-            "frames acknowledged",
-        );
+        line(bus.name(), "records", frames, closed_frames, "frames closed");
         line(bus.name(), "dead letters", dead_letters, sent.garbage, "garbage");
         line(
             "consumer",

@@ -48,6 +48,7 @@ pub fn run(bus: Bus) -> Result<bool> {
     })?;
 
     let account = Account::take(&stage, sent)?;
+    let closes = progress::step("asking the ledger", || ledger(&stage))?;
     let stopped = progress::step("stopping collector and consumer", || {
         stage.collector.stop(STOP_TIMEOUT)?;
         stage.consumer.stop(STOP_TIMEOUT)
@@ -59,7 +60,7 @@ pub fn run(bus: Bus) -> Result<bool> {
     let traced = progress::step("asking who it was", || trace::ask(&stage, &directory.path))?;
     stopped?;
 
-    let good = account.adds_up() && compared && traced;
+    let good = account.adds_up() && closes && compared && traced;
     if good {
         println!("Every event that was sent is in the tables exactly once.");
         directory.remove();
@@ -98,6 +99,11 @@ fn settle(stage: &mut Stage, datagrams: u64) -> Result<()> {
         stage.both_run()?;
         std::thread::sleep(Duration::from_millis(100));
     }
+}
+
+/// Whether the ledger closes, but for what is under way; prints it.
+fn ledger(stage: &Stage) -> Result<bool> {
+    Ok(stage.natrail().arg("ledger").status()?.success())
 }
 
 /// Compares each format's expectations with the tables; the programs print the counts.

@@ -155,7 +155,7 @@ impl Stage {
         let number = |sql: &str| self.database.integer(sql).map(|number| number as u64);
         let total = |column: &str| {
             number(&format!(
-                "SELECT COALESCE(sum({column}), 0)::int8 FROM natrail.stream"
+                "SELECT COALESCE(sum({column}), 0)::int8 FROM natrail.stream WHERE topic <> 'ledger'"
             ))
         };
         Ok(Taken {
