@@ -91,14 +91,13 @@ impl<'a> Cursor<'a> {
     /// Takes a port, 1 to 5 digits without leading zeros, up to 65,535.
     #[inline]
     pub(crate) fn port(&mut self) -> Result<u16, DecodeError> {
-        let (value, digits) = decimal(self.rest);
-        match u16::try_from(value) {
-            Ok(port) if digits != 0 && !self.pads(digits) => {
+        match port(self.rest) {
+            Some((port, digits)) => {
                 self.skip(digits);
                 Ok(port)
             }
-            _ if self.is_empty() => Err(DecodeError::Truncated),
-            _ => Err(DecodeError::BadPort),
+            None if self.is_empty() => Err(DecodeError::Truncated),
+            None => Err(DecodeError::BadPort),
         }
     }
 
@@ -137,6 +136,23 @@ pub(crate) fn all<'a, T>(
     }
 }
 
+/// Reads the port at the begin of `bytes`, 1 to 5 digits without leading zeros, up to 65,535: port and digits.
+#[inline]
+pub(crate) fn port(bytes: &[u8]) -> Option<(u16, usize)> {
+    /// The least number of so many digits.
+    const LEAST: [u32; 8] = [u32::MAX, 0, 10, 100, 1000, 10_000, u32::MAX, u32::MAX];
+    let (value, digits) = match bytes.first_chunk::<8>() {
+        Some(word) => {
+            let word = u64::from_le_bytes(*word) ^ (0x30 * ONES);
+            let mark = non_digits(word).trailing_zeros();
+            (aligned(word << (7_u32.wrapping_sub(mark) & 63)), (mark / 8) as usize)
+        }
+        None => decimal_at_end(bytes),
+    };
+    let fits = value >= LEAST[digits & 7] && value <= 65_535;
+    fits.then_some((value as u16, digits))
+}
+
 /// Reads the decimal number at the begin of `bytes`: value and digits. No digits: 0 digits. More than 8 digits:
 /// a value that fits nothing.
 #[inline]
@@ -159,9 +175,14 @@ pub(crate) fn decimal(bytes: &[u8]) -> (u32, usize) {
 /// The number whose `digits` digits, 1 to 7, are the first octets of `word`, as values; the others may be anything.
 #[inline]
 pub(crate) const fn digits(word: u64, digits: usize) -> u32 {
-    // The digits go to the top octets, so that zeros lead; then pairs, quads and the whole are summed at once.
-    let pairs = word << (64 - 8 * digits);
-    let pairs = (pairs.wrapping_mul(10)).wrapping_add(pairs >> 8);
+    // The digits go to the top octets, so that zeros lead.
+    aligned(word << (64 - 8 * digits))
+}
+
+/// The number of eight digits, the first one in the lowest octet: pairs, quads and the whole are summed at once.
+#[inline]
+const fn aligned(digits: u64) -> u32 {
+    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
     const EVERY_FOURTH: u64 = 0x0000_00ff_0000_00ff;
     let value = (pairs & EVERY_FOURTH)
         .wrapping_mul(0x000f_4240_0000_0064)
