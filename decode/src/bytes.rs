@@ -53,7 +53,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// Goes past `text`, which must be next: [`DecodeError::Truncated`] if the message ends inside it.
-    #[inline]
+    #[allow(clippy::inline_always, reason = "a call costs more than the comparison")]
+    #[inline(always)]
     pub(crate) fn expect<const N: usize>(&mut self, text: &[u8; N]) -> Result<(), DecodeError> {
         if self.take(text) {
             Ok(())
@@ -104,21 +105,14 @@ impl<'a> Cursor<'a> {
     /// Takes a protocol number, 0 to 255 without leading zeros.
     #[inline]
     pub(crate) fn protocol(&mut self) -> Result<u8, DecodeError> {
-        let (value, digits) = decimal(self.rest);
-        match u8::try_from(value) {
-            Ok(protocol) if digits != 0 && !self.pads(digits) => {
+        match number(self.rest, 255) {
+            Some((protocol, digits)) => {
                 self.skip(digits);
-                Ok(protocol)
+                Ok(protocol as u8)
             }
-            _ if self.is_empty() => Err(DecodeError::Truncated),
-            _ => Err(DecodeError::BadProtocol),
+            None if self.is_empty() => Err(DecodeError::Truncated),
+            None => Err(DecodeError::BadProtocol),
         }
-    }
-
-    /// Whether a number of so many digits has a leading zero.
-    #[inline]
-    fn pads(self, digits: usize) -> bool {
-        digits > 1 && self.rest.first() == Some(&b'0')
     }
 }
 
@@ -139,7 +133,14 @@ pub(crate) fn all<'a, T>(
 /// Reads the port at the begin of `bytes`, 1 to 5 digits without leading zeros, up to 65,535: port and digits.
 #[inline]
 pub(crate) fn port(bytes: &[u8]) -> Option<(u16, usize)> {
-    /// The least number of so many digits.
+    let (port, digits) = number(bytes, 65_535)?;
+    Some((port as u16, digits))
+}
+
+/// Reads the number at the begin of `bytes`, up to `greatest` and without leading zeros: value and digits.
+#[inline]
+fn number(bytes: &[u8], greatest: u32) -> Option<(u32, usize)> {
+    /// The least number of so many digits; none has as many digits as it takes for the greatest one here.
     const LEAST: [u32; 8] = [u32::MAX, 0, 10, 100, 1000, 10_000, u32::MAX, u32::MAX];
     let (value, digits) = match bytes.first_chunk::<8>() {
         Some(word) => {
@@ -149,8 +150,8 @@ pub(crate) fn port(bytes: &[u8]) -> Option<(u16, usize)> {
         }
         None => decimal_at_end(bytes),
     };
-    let fits = value >= LEAST[digits & 7] && value <= 65_535;
-    fits.then_some((value as u16, digits))
+    let fits = value >= LEAST[digits & 7] && value <= greatest;
+    fits.then_some((value, digits))
 }
 
 /// Reads the decimal number at the begin of `bytes`: value and digits. No digits: 0 digits. More than 8 digits:
