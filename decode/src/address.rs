@@ -23,7 +23,10 @@ const NO_DIGIT: u8 = 10;
 #[inline]
 pub(crate) fn ipv4(bytes: &[u8]) -> Option<(Ipv4Addr, usize)> {
     let packed = packed_ipv4(bytes)?;
-    Some((Ipv4Addr::from((packed as u32).to_le_bytes()), (packed >> 48) as usize))
+    Some((
+        Ipv4Addr::from((packed as u32).to_le_bytes()),
+        (packed >> 48) as usize,
+    ))
 }
 
 /// [`ipv4`] in one register: the four octets of the address, the first one lowest, two of nothing, the length.
@@ -60,7 +63,12 @@ fn ipv4_in(window: &[u8; WINDOW]) -> Option<u64> {
     let mut digits = [NO_DIGIT; 40];
     digits[..WINDOW].copy_from_slice(&values.to_array());
     let number = |start: usize| {
-        let word = u32::from_le_bytes([digits[start], digits[start + 1], digits[start + 2], digits[start + 3]]);
+        let word = u32::from_le_bytes([
+            digits[start],
+            digits[start + 1],
+            digits[start + 2],
+            digits[start + 3],
+        ]);
         // The first three go to the top 12 bits, in the order third, first, second; all else is below or beyond these.
         let place = word.wrapping_mul(1 << 24 | 1 << 12) >> 20;
         u32::from(NUMBERS[place as usize])
