@@ -6,129 +6,138 @@ use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use wide::u8x16;
 
 use crate::DecodeError;
-use crate::bytes::{self, ONES};
+use crate::bytes;
 
 /// Longest IPv6 text: eight groups, the last two as a dotted quad.
 const IPV6_TEXT_MAX: usize = 45;
 
-/// Octets that [`ipv4`] looks at: 15 of an address, the one behind it, and 4 for whole loads.
-const WINDOW: usize = 20;
+/// Octets that [`ipv4`] looks at: 15 of an address and the one behind it.
+const WINDOW: usize = 16;
+
+/// Stands for every octet that is no digit.
+const NO_DIGIT: u8 = 10;
 
 /// Reads the dotted quad at the begin of `bytes`: address and length.
 ///
 /// An octet with a leading zero is refused: some read it as octal. What follows is for the caller to judge.
 #[inline]
 pub(crate) fn ipv4(bytes: &[u8]) -> Option<(Ipv4Addr, usize)> {
-    if let Some(window) = bytes.first_chunk::<WINDOW>() {
-        return ipv4_in(window);
-    }
-    let mut window = [0; WINDOW];
-    window[..bytes.len()].copy_from_slice(bytes);
-    ipv4_in(&window)
+    let packed = packed_ipv4(bytes)?;
+    Some((
+        Ipv4Addr::from((packed as u32).to_le_bytes()),
+        (packed >> 48) as usize,
+    ))
 }
 
-/// [`ipv4`] without a branch per digit: the ends of the four octets come from one mask of non-digits, and each
-/// octet is then a shifted load, whose bounds follow from its number of digits. With a branch per digit the
-/// processor would have to guess the number of digits, which is random.
-#[inline]
-fn ipv4_in(window: &[u8; WINDOW]) -> Option<(Ipv4Addr, usize)> {
-    let first: &[u8; 16] = window.first_chunk()?;
-    let mut ends = non_digit_bits(first);
-    let (bits, length) = octets(window, &mut ends)?;
-    Some((Ipv4Addr::from_bits(bits), length))
+/// [`ipv4`] in one register: the four octets of the address, the first one lowest, two of nothing, the length.
+fn packed_ipv4(bytes: &[u8]) -> Option<u64> {
+    ipv4_in(&window(bytes)?)
 }
+
+#[inline]
+fn window(bytes: &[u8]) -> Option<[u8; WINDOW]> {
+    match bytes.first_chunk() {
+        Some(window) => Some(*window),
+        None => padded(bytes),
+    }
+}
+
+#[cold]
+fn padded(bytes: &[u8]) -> Option<[u8; WINDOW]> {
+    let mut window = [0; WINDOW];
+    window.get_mut(..bytes.len())?.copy_from_slice(bytes);
+    Some(window)
+}
+
+/// [`ipv4`] without a branch per digit, of whose number the processor would have to guess: the ends of the four numbers
+/// come from one mask, and a table has what the three octets at the begin of each say.
+#[allow(clippy::inline_always, reason = "a call costs as much as a number")]
+#[inline(always)]
+fn ipv4_in(window: &[u8; WINDOW]) -> Option<u64> {
+    let octets = u8x16::new(*window);
+    let none = u8x16::splat(NO_DIGIT);
+    let values = (octets - u8x16::splat(b'0')).min(none);
+    let ends = values.simd_eq(none).to_bitmask() & 0xffff;
+    let dots = octets.simd_eq(u8x16::splat(b'.')).to_bitmask();
+    // As long as no place that is looked at can be outside of it: one behind an end, of which there may be none.
+    let mut digits = [NO_DIGIT; 40];
+    digits[..WINDOW].copy_from_slice(&values.to_array());
+    let number = |start: usize| {
+        let word = u32::from_le_bytes([
+            digits[start],
+            digits[start + 1],
+            digits[start + 2],
+            digits[start + 3],
+        ]);
+        // The first three go to the top 12 bits, in the order third, first, second; all else is below or beyond these.
+        let place = word.wrapping_mul(1 << 24 | 1 << 12) >> 20;
+        u32::from(NUMBERS[place as usize])
+    };
+    let place = |ends: u32| ends.trailing_zeros() as usize;
+    let behind = |ends: u32| ends & ends.wrapping_sub(1);
+
+    let second = behind(ends);
+    let third = behind(second);
+    let last = behind(third);
+    let numbers = [
+        number(0),
+        number(place(ends) + 1),
+        number(place(second) + 1),
+        number(place(third) + 1),
+    ];
+    let length = last.trailing_zeros();
+    let dotted = (ends ^ last) & !dots == 0;
+    // The numbers' digits and three dots; never so many if a number is none, or has more digits than were looked at.
+    let count = numbers.iter().sum::<u32>() & 0xff;
+    let address = numbers.map(|number| (number >> 8) as u8);
+    let address = u64::from(u32::from_le_bytes(address));
+    (dotted && count + 3 == length).then_some(address | u64::from(length) << 48)
+}
+
+/// What three octets say, the third of them in the highest of three times four bits, then the first one, then the second,
+/// [`NO_DIGIT`] for what is none: the number that they begin with, 0 to 255 without leading zeros, times 256, and how many digits it has. [`NO_NUMBER`] if
+/// there is none.
+static NUMBERS: [u16; 1 << 12] = {
+    let mut numbers = [NO_NUMBER; 1 << 12];
+    let mut number = 0;
+    while number < 256 {
+        let (ones, tens, hundreds) = (number % 10, number / 10 % 10, number / 100);
+        let mut other = 0;
+        while other < 16 {
+            match number {
+                0..10 => numbers[other << 8 | ones << 4 | NO_DIGIT as usize] = (number as u16) << 8 | 1,
+                10..100 => numbers[(NO_DIGIT as usize) << 8 | tens << 4 | ones] = (number as u16) << 8 | 2,
+                _ => numbers[ones << 8 | hundreds << 4 | tens] = (number as u16) << 8 | 3,
+            }
+            other += 1;
+        }
+        number += 1;
+    }
+    numbers
+};
+
+/// More digits than four numbers have; four times as many still fit an octet.
+const NO_NUMBER: u16 = 32;
 
 /// Reads `ip:port` at the begin of `bytes`, with one of `separators` between them: address, port and length. What follows
 /// is for the caller to judge. `None` for everything else.
 #[inline]
 pub(crate) fn ipv4_port(bytes: &[u8], separators: [u8; 2]) -> Option<(Ipv4Addr, u16, usize)> {
-    if let Some(window) = bytes.first_chunk::<PORT_WINDOW>() {
-        return ipv4_port_in(window, separators);
-    }
-    let mut window = [0; PORT_WINDOW];
-    window.get_mut(..bytes.len())?.copy_from_slice(bytes);
-    ipv4_port_in(&window, separators)
+    let packed = packed_ipv4_port(bytes, separators)?;
+    Some((
+        Ipv4Addr::from((packed as u32).to_le_bytes()),
+        (packed >> 32) as u16,
+        (packed >> 48) as usize,
+    ))
 }
 
-/// Octets that [`ipv4_port`] looks at: 21 of address and port, the one behind them, and whole loads.
-const PORT_WINDOW: usize = 32;
-
-#[inline]
-fn ipv4_port_in(window: &[u8; PORT_WINDOW], separators: [u8; 2]) -> Option<(Ipv4Addr, u16, usize)> {
-    let (halves, _) = window.as_chunks::<16>();
-    let mut ends = non_digit_bits(&halves[0]) | non_digit_bits(&halves[1]) << 16;
-    let (bits, length) = octets(window.first_chunk()?, &mut ends)?;
-    let start = length + 1;
-    let digits = (ends.trailing_zeros() as usize).wrapping_sub(start);
-    let word = u64::from_le_bytes(*window.get(start..)?.first_chunk()?);
-    let (port, wrong) = up_to_5_digits(word, digits)?;
-    let separator = *window.get(length)?;
-    let separates = separator == separators[0] || separator == separators[1];
-    (separates && !wrong).then(|| (Ipv4Addr::from_bits(bits), port as u16, start + digits))
-}
-
-/// The number of the first `digits` octets of `word`, which are digits, and whether it has a leading zero or is above
-/// 65,535; `None` if it has no digits, or more than five.
-#[inline]
-fn up_to_5_digits(word: u64, digits: usize) -> Option<(u32, bool)> {
-    const LEAST: [u32; 8] = [0, 0, 10, 100, 1000, 10_000, 0, 0];
-    if !(1..=5).contains(&digits) {
-        return None;
-    }
-    let value = bytes::digits(word ^ (0x30 * ONES), digits);
-    Some((value, value < LEAST[digits & 7] || value > 65_535))
-}
-
-/// The four octets whose ends are the first four bits of `ends`, which are taken out, as one number, and their length.
-#[allow(
-    clippy::inline_always,
-    reason = "as a call it takes a fifth more instructions"
-)]
-#[inline(always)]
-fn octets(window: &[u8; WINDOW], ends: &mut u32) -> Option<(u32, usize)> {
-    let mut start = 0;
-    let mut wrong = 0;
-    let mut address = 0;
-    for last in [false, false, false, true] {
-        if last && *ends == 0 {
-            return None;
-        }
-        // The 17th bit stands for "none"; `OCTETS` refuses what comes of it. The masks below only spare checks.
-        let end = (*ends | 1 << 16).trailing_zeros();
-        *ends &= ends.wrapping_sub(1);
-        let digits = end.wrapping_sub(start) & 15;
-        let at = (start & 15) as usize;
-        let word = u32::from_le_bytes([window[at], window[at + 1], window[at + 2], window[at + 3]]);
-        // The last digit goes to the top octet.
-        let number = (word & 0x0f0f_0f0f) << (0_u32.wrapping_sub(8 * digits) & 31);
-        let (least, span) = OCTETS[digits as usize];
-        wrong |= u32::from(number.swap_bytes().wrapping_sub(least) > span);
-        if !last {
-            wrong |= u32::from(window[(end & 15) as usize] ^ b'.');
-        }
-        // Hundreds, tens and ones meet in one octet of the product, and nothing is carried into that.
-        let value = (number >> 8).wrapping_mul(100 << 16 | 10 << 8 | 1) >> 16 & 0xff;
-        address = address << 8 | value;
-        start = end + 1;
-    }
-    (wrong == 0).then(|| (address, start as usize - 1))
-}
-
-/// The least number of so many digits and how far above it the greatest is, a digit per octet: without leading zeros,
-/// up to 255. Nothing is in range where there is no such number.
-const OCTETS: [(u32, u32); 16] = {
-    let mut octets = [(u32::MAX, 0); 16];
-    octets[1] = (0, 9);
-    octets[2] = (0x0100, 0x0909 - 0x0100);
-    octets[3] = (0x01_0000, 0x02_0505 - 0x01_0000);
-    octets
-};
-
-/// A bit for each octet that is no digit.
-#[inline]
-fn non_digit_bits(octets: &[u8; 16]) -> u32 {
-    let values = u8x16::new(*octets) - u8x16::splat(b'0');
-    !values.min(u8x16::splat(9)).simd_eq(values).to_bitmask() & 0xffff
+/// [`ipv4_port`] in one register, as [`packed_ipv4`], with the port instead of nothing.
+fn packed_ipv4_port(bytes: &[u8], separators: [u8; 2]) -> Option<u64> {
+    let packed = ipv4_in(&window(bytes)?)?;
+    let (separator, behind) = bytes.get((packed >> 48) as usize..)?.split_first()?;
+    let (port, digits) = bytes::port(behind)?;
+    let separates = *separator == separators[0] || *separator == separators[1];
+    separates.then_some(packed + (u64::from(port) << 32 | (1 + digits as u64) << 48))
 }
 
 /// Reads all of `text` as an address of either family.

@@ -53,7 +53,8 @@ impl<'a> Cursor<'a> {
     }
 
     /// Goes past `text`, which must be next: [`DecodeError::Truncated`] if the message ends inside it.
-    #[inline]
+    #[allow(clippy::inline_always, reason = "a call costs more than the comparison")]
+    #[inline(always)]
     pub(crate) fn expect<const N: usize>(&mut self, text: &[u8; N]) -> Result<(), DecodeError> {
         if self.take(text) {
             Ok(())
@@ -91,35 +92,27 @@ impl<'a> Cursor<'a> {
     /// Takes a port, 1 to 5 digits without leading zeros, up to 65,535.
     #[inline]
     pub(crate) fn port(&mut self) -> Result<u16, DecodeError> {
-        let (value, digits) = decimal(self.rest);
-        match u16::try_from(value) {
-            Ok(port) if digits != 0 && !self.pads(digits) => {
+        match port(self.rest) {
+            Some((port, digits)) => {
                 self.skip(digits);
                 Ok(port)
             }
-            _ if self.is_empty() => Err(DecodeError::Truncated),
-            _ => Err(DecodeError::BadPort),
+            None if self.is_empty() => Err(DecodeError::Truncated),
+            None => Err(DecodeError::BadPort),
         }
     }
 
     /// Takes a protocol number, 0 to 255 without leading zeros.
     #[inline]
     pub(crate) fn protocol(&mut self) -> Result<u8, DecodeError> {
-        let (value, digits) = decimal(self.rest);
-        match u8::try_from(value) {
-            Ok(protocol) if digits != 0 && !self.pads(digits) => {
+        match number(self.rest, 255) {
+            Some((protocol, digits)) => {
                 self.skip(digits);
-                Ok(protocol)
+                Ok(protocol as u8)
             }
-            _ if self.is_empty() => Err(DecodeError::Truncated),
-            _ => Err(DecodeError::BadProtocol),
+            None if self.is_empty() => Err(DecodeError::Truncated),
+            None => Err(DecodeError::BadProtocol),
         }
-    }
-
-    /// Whether a number of so many digits has a leading zero.
-    #[inline]
-    fn pads(self, digits: usize) -> bool {
-        digits > 1 && self.rest.first() == Some(&b'0')
     }
 }
 
@@ -135,6 +128,33 @@ pub(crate) fn all<'a, T>(
     } else {
         Err(DecodeError::Malformed)
     }
+}
+
+/// Reads the port at the begin of `bytes`, 1 to 5 digits without leading zeros, up to 65,535: port and digits.
+#[inline]
+pub(crate) fn port(bytes: &[u8]) -> Option<(u16, usize)> {
+    let (port, digits) = number(bytes, 65_535)?;
+    Some((port as u16, digits))
+}
+
+/// Reads the number at the begin of `bytes`, up to `greatest` and without leading zeros: value and digits.
+#[inline]
+fn number(bytes: &[u8], greatest: u32) -> Option<(u32, usize)> {
+    /// The least number of so many digits; none has as many digits as it takes for the greatest one here.
+    const LEAST: [u32; 8] = [u32::MAX, 0, 10, 100, 1000, 10_000, u32::MAX, u32::MAX];
+    let (value, digits) = match bytes.first_chunk::<8>() {
+        Some(word) => {
+            let word = u64::from_le_bytes(*word) ^ (0x30 * ONES);
+            let mark = non_digits(word).trailing_zeros();
+            (
+                aligned(word << (7_u32.wrapping_sub(mark) & 63)),
+                (mark / 8) as usize,
+            )
+        }
+        None => decimal_at_end(bytes),
+    };
+    let fits = value >= LEAST[digits & 7] && value <= greatest;
+    fits.then_some((value, digits))
 }
 
 /// Reads the decimal number at the begin of `bytes`: value and digits. No digits: 0 digits. More than 8 digits:
@@ -159,9 +179,14 @@ pub(crate) fn decimal(bytes: &[u8]) -> (u32, usize) {
 /// The number whose `digits` digits, 1 to 7, are the first octets of `word`, as values; the others may be anything.
 #[inline]
 pub(crate) const fn digits(word: u64, digits: usize) -> u32 {
-    // The digits go to the top octets, so that zeros lead; then pairs, quads and the whole are summed at once.
-    let pairs = word << (64 - 8 * digits);
-    let pairs = (pairs.wrapping_mul(10)).wrapping_add(pairs >> 8);
+    // The digits go to the top octets, so that zeros lead.
+    aligned(word << (64 - 8 * digits))
+}
+
+/// The number of eight digits, the first one in the lowest octet: pairs, quads and the whole are summed at once.
+#[inline]
+const fn aligned(digits: u64) -> u32 {
+    let pairs = digits.wrapping_mul(10).wrapping_add(digits >> 8);
     const EVERY_FOURTH: u64 = 0x0000_00ff_0000_00ff;
     let value = (pairs & EVERY_FOURTH)
         .wrapping_mul(0x000f_4240_0000_0064)
@@ -199,18 +224,20 @@ pub(crate) fn blank(bytes: &[u8]) -> usize {
     8 * words.len() + tail.iter().position(|&byte| byte == b' ').unwrap_or(tail.len())
 }
 
-/// Whether all octets are ASCII. By whole words to the last octet: the standard library takes what is left of 32 octets
-/// one by one.
+/// Whether all octets are ASCII. By 64 octets at once, and by whole words to the last octet: the standard library takes
+/// what is left of 32 octets one by one.
 #[inline]
 pub(crate) fn is_ascii(bytes: &[u8]) -> bool {
     let Some(last) = bytes.last_chunk::<16>() else {
         return bytes.is_ascii();
     };
-    let (chunks, _) = bytes.as_chunks::<16>();
-    let all = chunks
-        .iter()
-        .fold(u8x16::new(*last), |all, chunk| all | u8x16::new(*chunk));
-    all.to_bitmask().trailing_zeros() >= 16
+    let any =
+        |chunks: &[[u8; 16]], any: u8x16| chunks.iter().fold(any, |any, chunk| any | u8x16::new(*chunk));
+    let (blocks, rest) = bytes.as_chunks::<64>();
+    let all = blocks.iter().fold(u8x16::new(*last), |all, block| {
+        any(block.as_chunks::<16>().0, all)
+    });
+    any(rest.as_chunks::<16>().0, all).to_bitmask().trailing_zeros() >= 16
 }
 
 /// Where the first octet of `bytes` is that is one of `wanted`; the length if there is none.

@@ -1,4 +1,5 @@
-//! Writes first inputs for the fuzz targets: whole logs of a few shapes, as natrail writes them.
+//! Writes first inputs for the fuzz targets: whole logs of a few shapes, as natrail writes them, and the decoders' sample
+//! lines.
 //!
 //! `cargo run --manifest-path fuzz/Cargo.toml --example corpus`, before the first `cargo fuzz run`.
 
@@ -40,6 +41,32 @@ fn main() -> std::io::Result<()> {
             .map(|octet| octet.wrapping_mul(2 * number + 1))
             .collect();
         std::fs::write(damage.join(format!("any-{number}")), octets)?;
+    }
+    lines(&corpus)
+}
+
+/// The decoders' sample lines, for each target that decodes.
+fn lines(corpus: &Path) -> std::io::Result<()> {
+    let samples = Path::new(env!("CARGO_MANIFEST_DIR")).join("../decode/tests/samples");
+    for target in [
+        "syslog_auto",
+        "syslog_keyvalue",
+        "syslog_structured",
+        "syslog_text",
+    ] {
+        let directory = corpus.join(target);
+        std::fs::create_dir_all(&directory)?;
+        for file in std::fs::read_dir(&samples)? {
+            let path = file?.path();
+            if path.extension().is_none_or(|extension| extension != "log") {
+                continue;
+            }
+            let name = path.file_stem().unwrap_or_default().to_string_lossy();
+            let octets = std::fs::read(&path)?;
+            for (number, line) in octets.split(|&octet| octet == b'\n').enumerate() {
+                std::fs::write(directory.join(format!("{name}-{number}")), line)?;
+            }
+        }
     }
     Ok(())
 }

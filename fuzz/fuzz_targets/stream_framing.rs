@@ -35,7 +35,9 @@ fn bring(case: &Case<'_>, pieces: impl Iterator<Item = usize>) -> Brought {
     let mut octets = case.octets;
     let mut keep = |message: Message<'_>| {
         assert!((1..=line_bytes_max).contains(&message.payload.len()));
-        brought.messages.push((message.payload.to_vec(), message.truncated));
+        brought
+            .messages
+            .push((message.payload.to_vec(), message.truncated));
     };
     for piece in pieces {
         if octets.is_empty() {

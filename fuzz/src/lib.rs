@@ -1,6 +1,12 @@
-//! What the fuzz targets share: a stream in a directory of its own, and what must hold of it whatever its files hold.
+//! What the fuzz targets share.
+//!
+//! - here, and in [`files`]: a stream in a directory of its own, and what must hold of it whatever its files hold;
+//! - [`decoding`]: what must hold of every message that is decoded;
+//! - [`pieces`]: messages out of a vendor's words.
 
+pub mod decoding;
 pub mod files;
+pub mod pieces;
 
 use std::collections::BTreeSet;
 use std::path::Path;

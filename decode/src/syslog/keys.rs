@@ -6,29 +6,37 @@
 
 use wide::u8x16;
 
-/// Longest key, with what must follow it, that is compared in one go.
-const KEY_BYTES_MAX: usize = 32;
-
-/// A key with what must follow it (`=`, perhaps a quote), and the slot that its value goes to.
+/// A key with what must follow it (`=`, perhaps a quote), and the slot that its value goes to. All are compared in one
+/// go, so `HALVES` of 16 octets, one or two, bound the length of a vendor's keys.
 #[derive(Debug)]
-pub(super) struct Key {
-    text: [[u8; 16]; 2],
+pub(super) struct Key<const HALVES: usize> {
+    text: Octets<HALVES>,
     /// All ones where `text` counts.
-    mask: [[u8; 16]; 2],
+    mask: Octets<HALVES>,
     /// The first 8 octets of both, little endian.
     first: u64,
     first_mask: u64,
-    length: u8,
+    /// One less than the octets of the text.
+    last: u8,
     slot: u8,
 }
 
-impl Key {
-    /// The key `name`, followed by `=` and, if `quoted`, a quote: up to 32 octets.
+/// Aligned, so that they are compared where they are.
+#[repr(align(16))]
+#[derive(Debug)]
+struct Octets<const HALVES: usize>([[u8; 16]; HALVES]);
+
+impl<const HALVES: usize> Key<HALVES> {
+    /// Octets of the longest key.
+    const BYTES_MAX: usize = 16 * HALVES;
+
+    /// The key `name`, followed by `=` and, if `quoted`, a quote.
     pub(super) const fn new(name: &str, quoted: bool, slot: u8) -> Self {
         let name = name.as_bytes();
+        const { assert!(HALVES == 1 || HALVES == 2) };
         let length = name.len() + 1 + quoted as usize;
-        assert!(length <= KEY_BYTES_MAX);
-        let (mut text, mut mask) = ([[0; 16]; 2], [[0; 16]; 2]);
+        assert!(length <= Self::BYTES_MAX);
+        let (mut text, mut mask) = ([[0; 16]; HALVES], [[0; 16]; HALVES]);
         let (mut first, mut first_mask) = (0, 0);
         let mut at = 0;
         while at < length {
@@ -47,11 +55,11 @@ impl Key {
             at += 1;
         }
         Self {
-            text,
-            mask,
+            text: Octets(text),
+            mask: Octets(mask),
             first,
             first_mask,
-            length: length as u8,
+            last: length as u8 - 1,
             slot,
         }
     }
@@ -59,7 +67,8 @@ impl Key {
     /// Octets of the key with what must follow it.
     #[inline]
     pub(super) fn length(&self) -> usize {
-        self.length.into()
+        // The mask changes nothing, but tells the compiler how far a value's begin can be.
+        (usize::from(self.last) & (Self::BYTES_MAX - 1)) + 1
     }
 
     #[inline]
@@ -68,34 +77,34 @@ impl Key {
     }
 
     #[inline]
-    fn begins(&self, text: &[u8; KEY_BYTES_MAX]) -> bool {
-        let (halves, _) = text.as_chunks::<16>();
+    fn begins(&self, text: &[[u8; 16]; HALVES]) -> bool {
         let same = |half: usize| {
-            (u8x16::new(halves[half]) & u8x16::new(self.mask[half])).simd_eq(u8x16::new(self.text[half]))
+            let text = u8x16::new(text[half]) & u8x16::new(self.mask.0[half]);
+            text.simd_eq(u8x16::new(self.text.0[half]))
         };
-        (same(0) & same(1)).to_bitmask() & 0xffff == 0xffff
+        let same = if HALVES == 2 { same(0) & same(1) } else { same(0) };
+        same.to_bitmask() & 0xffff == 0xffff
     }
 }
 
 /// A walk along the usual order.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Walk<'a> {
-    keys: &'a [Key],
+pub(super) struct Walk<'a, const HALVES: usize> {
+    keys: &'a [Key<HALVES>],
     /// From the key that is due on.
-    due: &'a [Key],
+    due: &'a [Key<HALVES>],
 }
 
-impl<'a> Walk<'a> {
-    pub(super) const fn new(keys: &'a [Key]) -> Self {
+impl<'a, const HALVES: usize> Walk<'a, HALVES> {
+    pub(super) const fn new(keys: &'a [Key<HALVES>]) -> Self {
         Self { keys, due: keys }
     }
 
     /// The key that is due, if `text` begins with it.
     #[inline]
-    pub(super) fn due<const N: usize>(&self, text: &[u8; N]) -> Option<&'a Key> {
-        self.due
-            .first()
-            .filter(|key| text.first_chunk().is_some_and(|text| key.begins(text)))
+    pub(super) fn due(&self, text: &[u8]) -> Option<&'a Key<HALVES>> {
+        let chunk = text.as_chunks::<16>().0.first_chunk::<HALVES>()?;
+        self.due.first().filter(|key| key.begins(chunk))
     }
 
     /// Goes past the key that is due.
@@ -106,11 +115,9 @@ impl<'a> Walk<'a> {
 
     /// The key that `text` begins with, with what must follow it; `None` for one that is not known.
     #[inline]
-    pub(super) fn take(&mut self, text: &[u8]) -> Option<&'a Key> {
-        if let (Some(chunk), [key, due @ ..]) = (text.first_chunk(), self.due)
-            && key.begins(chunk)
-        {
-            self.due = due;
+    pub(super) fn take(&mut self, text: &[u8]) -> Option<&'a Key<HALVES>> {
+        if let Some(key) = self.due(text) {
+            self.pass();
             return Some(key);
         }
         let (key, due) = self.find(text)?;
@@ -120,13 +127,14 @@ impl<'a> Walk<'a> {
 
     /// Looks for a key behind the one that was due, and then before it: the key, and those due then.
     #[inline(never)]
-    fn find(self, text: &[u8]) -> Option<(&'a Key, &'a [Key])> {
-        let mut chunk = [0; KEY_BYTES_MAX];
-        let length = text.len().min(KEY_BYTES_MAX);
-        chunk[..length].copy_from_slice(&text[..length]);
-        let word = u64::from_le_bytes(*chunk.first_chunk()?);
+    fn find(self, text: &[u8]) -> Option<(&'a Key<HALVES>, &'a [Key<HALVES>])> {
+        let mut chunk = [[0; 16]; HALVES];
+        let octets = chunk.as_flattened_mut();
+        let length = text.len().min(octets.len());
+        octets[..length].copy_from_slice(&text[..length]);
+        let word = u64::from_le_bytes(*octets.first_chunk()?);
         // Few keys are alike in what 8 octets show.
-        let is_it = |key: &Key| (word & key.first_mask) == key.first && key.begins(&chunk);
+        let is_it = |key: &Key<HALVES>| (word & key.first_mask) == key.first && key.begins(&chunk);
         let (keys, at) = match self.due.iter().position(is_it) {
             Some(at) => (self.due, at),
             None => (self.keys, self.keys.iter().position(is_it)?),
@@ -141,13 +149,13 @@ mod tests {
 
     #[test]
     fn keys_in_any_order_are_found_and_others_are_not() {
-        const KEYS: [Key; 3] = [
+        const KEYS: [Key<2>; 3] = [
             Key::new("source-port", true, 4),
             Key::new("a-key-of-exactly-thirty-letters", false, 5),
             Key::new("source", true, 6),
         ];
         let mut walk = Walk::new(&KEYS);
-        let known = |key: &Key| (key.length(), key.slot());
+        let known = |key: &Key<2>| (key.length(), key.slot());
         let mut take = |text: &str| walk.take(format!("{text:40}").as_bytes()).map(known);
         assert_eq!(take("source-port=\"1"), Some((13, 4)));
         assert_eq!(take("a-key-of-exactly-thirty-letters="), Some((32, 5)));

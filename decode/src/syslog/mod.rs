@@ -2,7 +2,7 @@
 //!
 //! - [`frame`]: padding, PRI, and the header's time;
 //! - [`mark`]: which vendor's text it is, and where it begins;
-//! - [`pairs`], [`keys`], [`json`], [`junos`], [`session`], [`tuples`]: what several vendors' texts have in common;
+//! - [`pairs`], [`keys`], [`fields`], [`json`], [`junos`], [`session`], [`tuples`]: what several vendors' texts have in common;
 //! - one module per vendor, each with the same two functions: `claims` says whether a text has the vendor's own marks
 //!   (cheap and strict: no line of another vendor has them), `decode` gives its events to a sink, all or none.
 
@@ -12,6 +12,7 @@ mod cisco_ios_xr;
 mod conntrack;
 mod danos;
 mod f5_bigip;
+mod fields;
 mod fortinet;
 mod frame;
 mod h3c;

@@ -1,5 +1,8 @@
 //! Texts of `key=value` pairs.
 
+use wide::u8x16;
+
+use super::fields::Fields;
 use super::frame::BYTE_ORDER_MARK;
 use super::keys::{Key, Walk};
 use crate::DecodeError;
@@ -59,27 +62,56 @@ pub(super) fn read<'a>(
     Ok(())
 }
 
-/// [`read`] for keys that usually come in an order: gives each value with the slot of its key, `other` for unknown keys.
+/// Octets in which a key, a short value and what stands behind it are looked for.
+const WINDOW: usize = 34;
+
+/// [`read`] of the fields' text for keys that usually come in an order. A key that has a slot of its own and comes
+/// twice is an error.
 #[inline]
-pub(super) fn read_known<'a>(
-    text: &'a [u8],
+pub(super) fn read_known<const SLOTS: usize>(
+    fields: &mut Fields<'_, SLOTS>,
     separator: u8,
-    order: &[Key],
-    other: usize,
-    mut each: impl FnMut(usize, Value<'a>) -> Result<(), DecodeError>,
+    order: &[Key<1>],
 ) -> Result<(), DecodeError> {
+    let text = fields.text();
     let mut walk = Walk::new(order);
-    let mut rest = behind_separators(text, separator);
-    while !rest.is_empty() {
+    let mut at = text.len() - behind_separators(text, separator).len();
+    loop {
+        // The key that is due and a short value, with one check of the bounds for both.
+        while let Some(window) = text.get(at..).and_then(<[u8]>::first_chunk)
+            && let Some(key) = walk.due(window)
+            && let Some(length) = short(window, key.length(), separator)
+        {
+            walk.pass();
+            fields.keep(key.slot(), at + key.length(), length)?;
+            at += key.length() + length + 1;
+        }
+        let rest = text.get(at..).unwrap_or_default();
+        if rest.is_empty() {
+            return Ok(());
+        }
         let (length, slot) = match walk.take(rest) {
             Some(key) => (key.length(), key.slot()),
-            None => (key(rest)?.len() + 1, other),
+            None => (key(rest)?.len() + 1, Fields::<SLOTS>::OTHER),
         };
-        let (value, behind) = value(rest.get(length..).unwrap_or_default(), separator)?;
-        each(slot, value)?;
-        rest = behind_separators(behind, separator);
+        let (found, behind) = value(rest.get(length..).unwrap_or_default(), separator)?;
+        let quote = usize::from(rest.get(length) == Some(&b'"'));
+        fields.keep(slot, at + length + quote, found.text().len())?;
+        at = text.len() - behind_separators(behind, separator).len();
     }
-    Ok(())
+}
+
+/// How many octets a bare value of up to 15 has that begins at `start` and has one octet between it and another pair, as
+/// nearly all do; `None` for others.
+#[inline]
+fn short(window: &[u8; WINDOW], start: usize, separator: u8) -> Option<usize> {
+    let first: &[u8; 16] = window.get(start..)?.first_chunk()?;
+    let octets = u8x16::new(*first);
+    let ends = octets.simd_eq(u8x16::splat(b' ')) | octets.simd_eq(u8x16::splat(separator));
+    let length = (ends.to_bitmask() & 0xffff | 1 << 16).trailing_zeros() as usize;
+    let next = *window.get(start + length + 1)?;
+    let is_usual = length < 16 && first[0] != b'"' && next != b' ' && next != separator;
+    is_usual.then_some(length)
 }
 
 /// The key that `text` begins with, before its `=`.

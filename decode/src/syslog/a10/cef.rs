@@ -119,12 +119,12 @@ mod slot {
 /// What stands for the slot of a value that no event needs.
 const OTHER: usize = 11;
 
-const fn key(name: &str, slot: usize) -> Key {
+const fn key(name: &str, slot: usize) -> Key<2> {
     Key::new(name, false, slot as u8)
 }
 
 /// The keys in their usual order, of ports, of sessions and of batches.
-const ORDER: [Key; 13] = [
+const ORDER: [Key<2>; 13] = [
     key("proto", slot::PROTO),
     key("src", slot::SRC),
     key("spt", slot::SPT),

@@ -22,7 +22,7 @@ use crate::value::Value;
 use crate::{DecodeError, Ignored, Outcome};
 
 mod order;
-use order::{ORDER, OTHER, SLOTS, slot};
+use order::{Fields, ORDER, slot};
 
 const NS_PER_MS: i64 = 1_000_000;
 
@@ -40,11 +40,11 @@ pub(super) fn decode(
     sink: &mut impl FnMut(&Event<'_>),
 ) -> Result<Outcome, DecodeError> {
     let body = pairs::begin(text, |_| false).ok_or(DecodeError::UnknownFormat)?;
-    let mut fields = [Value::default(); SLOTS];
-    read(body, separator(body), &mut fields)?;
-    let found = match fields[slot::KIND].text() {
+    let mut fields = Fields::of(body);
+    pairs::read_known(&mut fields, separator(body), &ORDER)?;
+    let found = match fields.value(slot::KIND).text() {
         b"sess" => hardware(&fields, header)?,
-        _ if fields[slot::LOGID].is_absent() => return Err(DecodeError::UnknownFormat),
+        _ if fields.value(slot::LOGID).is_absent() => return Err(DecodeError::UnknownFormat),
         b"event" => port_block(&fields, header)?,
         b"traffic" => traffic(&fields, header)?,
         _ => Err(Ignored::NotAMapping),
@@ -83,49 +83,37 @@ fn separator(body: &[u8]) -> u8 {
     }
 }
 
-/// The values that events need, by their slots.
-type Fields<'a> = [Value<'a>; SLOTS];
-
-/// Reads the pairs. A key that is needed and comes twice is an error.
-fn read<'a>(body: &'a [u8], separator: u8, fields: &mut Fields<'a>) -> Result<(), DecodeError> {
-    pairs::read_known(body, separator, &ORDER, OTHER, |slot, value| {
-        match fields.get_mut(slot) {
-            Some(field) => pairs::put(field, value),
-            None => Ok(()),
-        }
-    })
-}
-
 /// An event, or why a record that is whole holds none.
 type Found<'a> = Result<Event<'a>, Ignored>;
 
 /// A session of the NP7 hardware log.
 fn hardware<'a>(fields: &Fields<'a>, header: &Header) -> Result<Found<'a>, DecodeError> {
-    let action = match fields[slot::ACT].required()?.text() {
+    let action = match fields.value(slot::ACT).required()?.text() {
         b"start" => Action::Created,
         b"end" => Action::Deleted,
         _ => return Err(DecodeError::UnknownFormat),
     };
-    if !fields[slot::PID].is_absent() && fields[slot::PID].count()? & PID_DENIES != 0 {
+    if !fields.value(slot::PID).is_absent() && fields.value(slot::PID).count()? & PID_DENIES != 0 {
         return Ok(Err(Ignored::NotAMapping));
     }
-    let source = end(fields[slot::SIP], fields[slot::SPORT])?;
-    let destination = end(fields[slot::DIP], fields[slot::DPORT])?;
+    let source = end(fields.value(slot::SIP), fields.value(slot::SPORT))?;
+    let destination = end(fields.value(slot::DIP), fields.value(slot::DPORT))?;
     let session = Session {
         action,
-        protocol: fields[slot::PROTO].required()?.protocol()?,
+        protocol: fields.value(slot::PROTO).required()?.protocol()?,
         source,
         destination,
-        nat_source: end_or_none(fields[slot::NSIP], fields[slot::NSPORT])?.unwrap_or(source),
-        nat_destination: remote_or_none(fields[slot::NDIP], fields[slot::NDPORT])?.unwrap_or(destination),
+        nat_source: end_or_none(fields.value(slot::NSIP), fields.value(slot::NSPORT))?.unwrap_or(source),
+        nat_destination: remote_or_none(fields.value(slot::NDIP), fields.value(slot::NDPORT))?
+            .unwrap_or(destination),
     };
     let Some(event) = session.event() else {
         return Ok(Err(Ignored::NotTranslated));
     };
-    let duration_ns = if fields[slot::DUR].is_absent() {
+    let duration_ns = if fields.value(slot::DUR).is_absent() {
         None
     } else {
-        fields[slot::DUR].count()?.checked_mul(NS_PER_MS)
+        fields.value(slot::DUR).count()?.checked_mul(NS_PER_MS)
     };
     finish(event, fields, header, duration_ns).map(Ok)
 }
@@ -133,8 +121,8 @@ fn hardware<'a>(fields: &Fields<'a>, header: &Header) -> Result<Found<'a>, Decod
 /// A port block event.
 fn port_block<'a>(fields: &Fields<'a>, header: &Header) -> Result<Found<'a>, DecodeError> {
     let action = match (
-        message_id(fields[slot::LOGID].text()),
-        fields[slot::ACTION].text(),
+        message_id(fields.value(slot::LOGID).text()),
+        fields.value(slot::ACTION).text(),
     ) {
         (b"22015", b"pba-close" | b"pba-interim") | (b"22016", b"pba-create" | b"pba-interim") => {
             return Err(DecodeError::Malformed);
@@ -145,11 +133,11 @@ fn port_block<'a>(fields: &Fields<'a>, header: &Header) -> Result<Found<'a>, Dec
         (b"22013" | b"22014", _) => return Ok(Err(Ignored::ResourceAlarm)),
         _ => return Ok(Err(Ignored::NotAMapping)),
     };
-    let inside = fields[slot::SADDR].required()?.address()?;
-    let outside = fields[slot::NAT].required()?.address()?;
+    let inside = fields.value(slot::SADDR).required()?.address()?;
+    let outside = fields.value(slot::NAT).required()?.address()?;
     let ports = (
-        fields[slot::PORTBEGIN].required()?.port()?,
-        fields[slot::PORTEND].required()?.port()?,
+        fields.value(slot::PORTBEGIN).required()?.port()?,
+        fields.value(slot::PORTEND).required()?.port()?,
     );
     if ports.1 < ports.0 {
         return Err(DecodeError::BadRange);
@@ -162,15 +150,15 @@ fn port_block<'a>(fields: &Fields<'a>, header: &Header) -> Result<Found<'a>, Dec
 
 /// A session of the traffic log.
 fn traffic<'a>(fields: &Fields<'a>, header: &Header) -> Result<Found<'a>, DecodeError> {
-    let how = fields[slot::TRANDISP].text();
+    let how = fields.value(slot::TRANDISP).text();
     let has = |word: &[u8]| how.windows(word.len()).any(|part| part == word);
     let nat_source = if has(b"snat") {
-        end_or_none(fields[slot::TRANSIP], fields[slot::TRANSPORT])?
+        end_or_none(fields.value(slot::TRANSIP), fields.value(slot::TRANSPORT))?
     } else {
         None
     };
     let nat_destination = if has(b"dnat") {
-        end_or_none(fields[slot::TRANIP], fields[slot::TRANPORT])?
+        end_or_none(fields.value(slot::TRANIP), fields.value(slot::TRANPORT))?
     } else {
         None
     };
@@ -178,8 +166,8 @@ fn traffic<'a>(fields: &Fields<'a>, header: &Header) -> Result<Found<'a>, Decode
         return Ok(Err(Ignored::NotTranslated));
     }
     let action = match (
-        message_id(fields[slot::LOGID].text()),
-        fields[slot::ACTION].text(),
+        message_id(fields.value(slot::LOGID).text()),
+        fields.value(slot::ACTION).text(),
     ) {
         (_, b"deny" | b"blocked") => return Ok(Err(Ignored::NotAMapping)),
         (b"00013", b"start") => Action::Created,
@@ -188,11 +176,11 @@ fn traffic<'a>(fields: &Fields<'a>, header: &Header) -> Result<Found<'a>, Decode
         (b"00020", _) => Action::Updated,
         _ => return Ok(Err(Ignored::NotAMapping)),
     };
-    let source = end(fields[slot::SRCIP], fields[slot::SRCPORT])?;
-    let destination = end(fields[slot::DSTIP], fields[slot::DSTPORT])?;
+    let source = end(fields.value(slot::SRCIP), fields.value(slot::SRCPORT))?;
+    let destination = end(fields.value(slot::DSTIP), fields.value(slot::DSTPORT))?;
     let session = Session {
         action,
-        protocol: fields[slot::PROTO].required()?.protocol()?,
+        protocol: fields.value(slot::PROTO).required()?.protocol()?,
         source,
         destination,
         nat_source: nat_source.unwrap_or(source),
@@ -201,10 +189,10 @@ fn traffic<'a>(fields: &Fields<'a>, header: &Header) -> Result<Found<'a>, Decode
     let Some(event) = session.event() else {
         return Ok(Err(Ignored::NotTranslated));
     };
-    let duration_ns = if fields[slot::DURATION].is_absent() || action == Action::Created {
+    let duration_ns = if fields.value(slot::DURATION).is_absent() || action == Action::Created {
         None
     } else {
-        seconds(fields[slot::DURATION].count()?)
+        seconds(fields.value(slot::DURATION).count()?)
     };
     finish(event, fields, header, duration_ns).map(Ok)
 }
@@ -236,8 +224,8 @@ fn finish<'a>(
     header: &Header,
     duration_ns: Option<i64>,
 ) -> Result<Event<'a>, DecodeError> {
-    event.vrf = fields[slot::VD].name()?;
-    event.subscriber = fields[slot::USER].escaped_name()?;
+    event.vrf = fields.value(slot::VD).name()?;
+    event.subscriber = fields.value(slot::USER).escaped_name()?;
     header.stamp(&mut event);
     if let Some(time_ns) = event_time(fields)? {
         event.time_ns = Some(time_ns);
@@ -251,9 +239,9 @@ fn finish<'a>(
 
 /// The time of a record, if it is absolute.
 fn event_time(fields: &Fields<'_>) -> Result<Option<i64>, DecodeError> {
-    if !fields[slot::EVENTTIME].is_absent() {
-        let count = fields[slot::EVENTTIME].count()?;
-        return match fields[slot::EVENTTIME].text().len() {
+    if !fields.value(slot::EVENTTIME).is_absent() {
+        let count = fields.value(slot::EVENTTIME).count()?;
+        return match fields.value(slot::EVENTTIME).text().len() {
             ..=11 => seconds(count).map(Some).ok_or(DecodeError::BadTime),
             18.. => Ok(Some(count)),
             _ => Err(DecodeError::BadTime),
@@ -261,9 +249,9 @@ fn event_time(fields: &Fields<'_>) -> Result<Option<i64>, DecodeError> {
     }
     // `2026-02-03`, `10:11:12`, `+0000`.
     let (Some(date), Some(clock), Some([sign, h1, h0, m1, m0])) = (
-        fields[slot::DATE].text().as_array::<10>(),
-        fields[slot::TIME].text().as_array::<8>(),
-        fields[slot::TZ].text().as_array::<5>(),
+        fields.value(slot::DATE).text().as_array::<10>(),
+        fields.value(slot::TIME).text().as_array::<8>(),
+        fields.value(slot::TZ).text().as_array::<5>(),
     ) else {
         return Ok(None);
     };

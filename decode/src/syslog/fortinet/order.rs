@@ -1,5 +1,6 @@
 //! The keys in the order in which FortiOS usually writes them.
 
+use crate::syslog::fields;
 use crate::syslog::keys::Key;
 
 /// Slots of the values that events need. [`OTHER`] takes all others.
@@ -41,18 +42,19 @@ pub(super) mod slot {
     pub const USER: usize = 34;
 }
 
-/// What stands for the slot of a value that no event needs.
-pub(super) const OTHER: usize = 35;
+/// The values of a record, by these slots.
+pub(super) type Fields<'a> = fields::Fields<'a, 64>;
 
-pub(super) const SLOTS: usize = OTHER;
+/// The slot of values that no event needs.
+const OTHER: usize = Fields::OTHER;
 
-const fn key(name: &str, slot: usize) -> Key {
+const fn key(name: &str, slot: usize) -> Key<1> {
     Key::new(name, false, slot as u8)
 }
 
 /// Of the hardware log, then of the event and the traffic log, whose first keys are the same. What events need is in it,
 /// wherever they have it.
-pub(super) const ORDER: [Key; 75] = [
+pub(super) const ORDER: [Key<1>; 75] = [
     key("date", slot::DATE),
     key("time", slot::TIME),
     key("sn", OTHER),

@@ -1,5 +1,6 @@
 //! The parameters in the order in which Junos usually writes them.
 
+use crate::syslog::fields;
 use crate::syslog::keys::Key;
 
 /// Slots of the values that a session needs. [`OTHER`] takes all others.
@@ -26,17 +27,18 @@ pub(super) mod block {
     pub const EPOCH_TIME_64: usize = 4;
 }
 
-/// What stands for the slot of a value that no event needs.
-pub(super) const OTHER: usize = 11;
+/// The values of a message, by these slots.
+pub(super) type Fields<'a> = fields::Fields<'a, 16>;
 
-pub(super) const SLOTS: usize = OTHER;
+/// The slot of values that no event needs.
+const OTHER: usize = Fields::OTHER;
 
-const fn key(name: &str, slot: usize) -> Key {
+const fn key(name: &str, slot: usize) -> Key<2> {
     Key::new(name, true, slot as u8)
 }
 
 /// Of `RT_FLOW_SESSION_CREATE`; what only some releases write stands at the end.
-pub(super) const CREATE: [Key; 43] = [
+pub(super) const CREATE: [Key<2>; 43] = [
     key("source-address", session::SOURCE_ADDRESS),
     key("source-port", session::SOURCE_PORT),
     key("destination-address", session::DESTINATION_ADDRESS),
@@ -83,7 +85,7 @@ pub(super) const CREATE: [Key; 43] = [
 ];
 
 /// Of `RT_FLOW_SESSION_CLOSE`.
-pub(super) const CLOSE: [Key; 56] = [
+pub(super) const CLOSE: [Key<2>; 56] = [
     key("reason", OTHER),
     key("source-address", session::SOURCE_ADDRESS),
     key("source-port", session::SOURCE_PORT),
@@ -143,7 +145,7 @@ pub(super) const CLOSE: [Key; 56] = [
 ];
 
 /// Of `RT_SRC_NAT_PBA_…`.
-pub(super) const BLOCK: [Key; 12] = [
+pub(super) const BLOCK: [Key<2>; 12] = [
     key("internal-ip", block::INTERNAL_IP),
     key("block-used", OTHER),
     key("block-max-per-host", OTHER),

@@ -3,7 +3,7 @@
 use event::Action;
 use wide::u8x16;
 
-use super::order::{self, OTHER, SLOTS, block, session as slot};
+use super::order::{self, Fields, block, session as slot};
 use super::{Found, Session, Tag, block_action, session_action, whole_seconds};
 use crate::DecodeError;
 use crate::bytes::{Cursor, first_of};
@@ -11,29 +11,28 @@ use crate::syslog::frame::Header;
 use crate::syslog::junos::{Block, epoch_ns};
 use crate::syslog::keys::{Key, Walk};
 use crate::syslog::{pairs, session};
-use crate::value::Value;
 
-/// The values of the parameters that an event needs, by their slots.
-type Fields<'a> = [Value<'a>; SLOTS];
+/// Octets in which a key, a short value and what stands behind it are looked for.
+const WINDOW: usize = 64;
 
 /// Decodes what follows the `[` of the first element.
 pub(super) fn decode<'a>(tag: Tag, rest: Cursor<'a>, header: &Header) -> Result<Found<'a>, DecodeError> {
-    let mut fields = Fields::default();
+    let mut fields = Fields::of(rest.rest());
     if let Some(action) = session_action(tag) {
         let close = tag == Tag::SessionClose;
-        let order: &[Key] = if close { &order::CLOSE } else { &order::CREATE };
-        read(rest.rest(), order, &mut fields)?;
+        let order: &[Key<2>] = if close { &order::CLOSE } else { &order::CREATE };
+        read(&mut fields, order)?;
         return session(&fields, action, close)?.found(header);
     }
-    read(rest.rest(), &order::BLOCK, &mut fields)?;
-    let epoch = fields[block::EPOCH_TIME_64];
+    read(&mut fields, &order::BLOCK)?;
+    let epoch = fields.value(block::EPOCH_TIME_64);
     Block {
         action: block_action(tag),
-        inside: fields[block::INTERNAL_IP].required()?.address()?,
-        outside: fields[block::REFLEXIVE_IP].required()?.address()?,
+        inside: fields.value(block::INTERNAL_IP).required()?.address()?,
+        outside: fields.value(block::REFLEXIVE_IP).required()?.address()?,
         ports: (
-            fields[block::BLOCK_PORT_LOW].required()?.port()?,
-            fields[block::BLOCK_PORT_HIGH].required()?.port()?,
+            fields.value(block::BLOCK_PORT_LOW).required()?.port()?,
+            fields.value(block::BLOCK_PORT_HIGH).required()?.port()?,
         ),
         epoch_ns: if epoch.is_absent() {
             None
@@ -48,14 +47,14 @@ pub(super) fn decode<'a>(tag: Tag, rest: Cursor<'a>, header: &Header) -> Result<
 fn session<'a>(fields: &Fields<'a>, action: Action, close: bool) -> Result<Session<'a>, DecodeError> {
     let end = |ip: usize, port: usize| {
         Ok((
-            fields[ip].required()?.address()?,
-            fields[port].required()?.port()?,
+            fields.value(ip).required()?.address()?,
+            fields.value(port).required()?.port()?,
         ))
     };
     let destination = end(slot::DESTINATION_ADDRESS, slot::DESTINATION_PORT)?;
-    let absent = |slot: usize| fields[slot].is_absent() || fields[slot].text() == b"N/A";
+    let absent = |slot: usize| fields.value(slot).is_absent() || fields.value(slot).text() == b"N/A";
     // Most destinations are not translated: comparing texts spares reading the same numbers again.
-    let same = |one: usize, other: usize| fields[one].text() == fields[other].text();
+    let same = |one: usize, other: usize| fields.value(one).text() == fields.value(other).text();
     let untranslated = same(slot::NAT_DESTINATION_ADDRESS, slot::DESTINATION_ADDRESS)
         && same(slot::NAT_DESTINATION_PORT, slot::DESTINATION_PORT)
         || absent(slot::NAT_DESTINATION_ADDRESS) && absent(slot::NAT_DESTINATION_PORT);
@@ -64,10 +63,10 @@ fn session<'a>(fields: &Fields<'a>, action: Action, close: bool) -> Result<Sessi
     } else {
         end(slot::NAT_DESTINATION_ADDRESS, slot::NAT_DESTINATION_PORT)?
     };
-    let elapsed = fields[slot::ELAPSED_TIME].text();
+    let elapsed = fields.value(slot::ELAPSED_TIME).text();
     let ends = session::Session {
         action,
-        protocol: fields[slot::PROTOCOL_ID].required()?.protocol()?,
+        protocol: fields.value(slot::PROTOCOL_ID).required()?.protocol()?,
         source: end(slot::SOURCE_ADDRESS, slot::SOURCE_PORT)?,
         destination,
         nat_source: end(slot::NAT_SOURCE_ADDRESS, slot::NAT_SOURCE_PORT)?,
@@ -75,7 +74,7 @@ fn session<'a>(fields: &Fields<'a>, action: Action, close: bool) -> Result<Sessi
     };
     Ok(Session {
         ends,
-        username: fields[slot::USERNAME].escaped_name()?,
+        username: fields.value(slot::USERNAME).escaped_name()?,
         elapsed_s: if close && !matches!(elapsed, b"" | b"N/A") {
             Some(whole_seconds(elapsed)?)
         } else {
@@ -87,61 +86,50 @@ fn session<'a>(fields: &Fields<'a>, action: Action, close: bool) -> Result<Sessi
 /// Reads elements up to their end: `[id key="value" …]`, where the id may be absent (printed examples) and further
 /// elements may follow (relays add theirs). A parameter that is needed and comes twice is an error.
 #[inline]
-fn read<'a>(text: &'a [u8], order: &[Key], fields: &mut Fields<'a>) -> Result<(), DecodeError> {
+fn read(fields: &mut Fields<'_>, order: &[Key<2>]) -> Result<(), DecodeError> {
+    let text = fields.text();
     let mut walk = Walk::new(order);
-    let mut rest = element(text)?;
+    let mut at = element(text)?;
     loop {
         // The key that is due and a short value, with one check of the bounds for both.
-        while let Some(window) = rest.first_chunk()
+        while let Some(window) = text.get(at..).and_then(<[u8]>::first_chunk)
             && let Some(key) = walk.due(window)
-            && let Some(end) = short(window, key.length())
+            && let Some(length) = short(window, key.length())
         {
             walk.pass();
-            keep(fields, key.slot(), rest, key.length(), end)?;
-            rest = rest.get(key.length() + end + 2..).unwrap_or_default();
+            fields.keep(key.slot(), at + key.length(), length)?;
+            at += key.length() + length + 2;
         }
-        let (length, slot) = match walk.take(rest) {
+        let rest = text.get(at..).unwrap_or_default();
+        let (key_length, slot) = match walk.take(rest) {
             Some(key) => (key.length(), key.slot()),
-            None => (unknown(rest)?, OTHER),
+            None => (unknown(rest)?, Fields::OTHER),
         };
-        let value = rest.get(length..).unwrap_or_default();
-        let end = pairs::closing(value).ok_or(DecodeError::Truncated)?;
-        keep(fields, slot, rest, length, end)?;
-        rest = match &value[end + 1..] {
-            [b' ', behind @ ..] => behind,
-            [b']', b'[', behind @ ..] => element(behind)?,
-            [b']', behind @ ..] => return self::end(behind),
+        let value = rest.get(key_length..).unwrap_or_default();
+        let length = pairs::closing(value).ok_or(DecodeError::Truncated)?;
+        fields.keep(slot, at + key_length, length)?;
+        at += key_length + length + 2;
+        match &value[length + 1..] {
+            [b' ', ..] => {}
+            [b']', b'[', behind @ ..] => at += 1 + element(behind)?,
+            [b']', behind @ ..] => return end(behind),
             [_, ..] => return Err(DecodeError::Malformed),
             [] => return Err(DecodeError::Truncated),
-        };
+        }
     }
 }
 
-/// Puts the value that begins behind `length` octets of `text` into its slot, if it has one.
-#[inline]
-fn keep<'a>(
-    fields: &mut Fields<'a>,
-    slot: usize,
-    text: &'a [u8],
-    length: usize,
-    end: usize,
-) -> Result<(), DecodeError> {
-    match fields.get_mut(slot) {
-        Some(field) => pairs::put(field, Value::new(text.get(length..).unwrap_or_default(), end)),
-        None => Ok(()),
-    }
-}
-
-/// Where a value of up to 15 octets ends that begins at `start` and has another parameter behind it, as nearly all do;
+/// How many octets a value of up to 15 has that begins at `start` and has another parameter behind it, as nearly all do;
 /// `None` for others, and where the quote may be escaped.
 #[inline]
-fn short(window: &[u8; 64], start: usize) -> Option<usize> {
+fn short(window: &[u8; WINDOW], start: usize) -> Option<usize> {
     let first: &[u8; 16] = window.get(start..)?.first_chunk()?;
     let quotes = u8x16::new(*first).simd_eq(u8x16::splat(b'"')).to_bitmask() & 0xffff;
-    let end = quotes.trailing_zeros() as usize;
+    // Where there is none, the octet behind the sixteen decides.
+    let length = (quotes | 1 << 16).trailing_zeros() as usize;
     // Before the value there is the quote that opens it, which is no backslash.
-    let around = window.get(start + end - 1..)?.first_chunk::<3>()?;
-    (quotes != 0 && around[0] != b'\\' && around[2] == b' ').then_some(end)
+    let around = window.get(start + length - 1..)?.first_chunk::<3>()?;
+    (around[0] != b'\\' && around[1..] == *b"\" ").then_some(length)
 }
 
 /// The length of a key that is not known, with `="`.
@@ -161,12 +149,12 @@ fn unknown(text: &[u8]) -> Result<usize, DecodeError> {
     Ok(quote + 1)
 }
 
-/// Goes past the id of an element, if it has one: what is left from the first key on.
-fn element(text: &[u8]) -> Result<&[u8], DecodeError> {
+/// Where the first key of an element stands, behind its id if it has one.
+fn element(text: &[u8]) -> Result<usize, DecodeError> {
     let end = first_of(text, *b"= ]\"");
     match text.get(end) {
-        Some(b' ') => Ok(&text[end + 1..]),
-        Some(b'=') => Ok(text),
+        Some(b' ') => Ok(end + 1),
+        Some(b'=') => Ok(0),
         Some(_) => Err(DecodeError::Malformed),
         None => Err(DecodeError::Truncated),
     }
