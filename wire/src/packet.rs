@@ -5,8 +5,8 @@
 //!
 //! Understood are Ethernet, one or two tags (802.1Q, 802.1ad), IPv4 with options (RFC 791), IPv6 (RFC 8200) without
 //! extension headers but the fragment header, and UDP (RFC 768). All else is not ours and passes; so do fragments.
-//! The filter therefore saves work, it does not replace the check of the allow-list in user space: a datagram may come
-//! around it in fragments or behind extension headers.
+//! The filter therefore saves work, it does not replace the checks in user space: a datagram may come around it in fragments
+//! or behind extension headers.
 #![allow(
     clippy::inline_always,
     reason = "the kernel's verifier follows a function better when it is inlined"
@@ -15,7 +15,8 @@
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;
 
-use crate::verdict::{BoundListener, ExporterId, Listener, NO_EXPORTER, Verdict};
+use crate::filter::{Judgement, Rules, judge};
+use crate::verdict::{BoundListener, ExporterId, Listener, ListenerNumber, NO_EXPORTER, Verdict};
 
 /// A packet from its Ethernet header on.
 pub trait Packet {
@@ -41,14 +42,18 @@ impl Packet for [u8] {
 pub trait Tables {
     /// Who listens on UDP port `port`.
     fn listener(&self, port: u16) -> Option<Listener>;
-    /// Whether somebody listens on exactly this address and port.
-    fn bound(&self, listener: &BoundListener) -> bool;
+    /// Who listens on exactly this address and port.
+    fn bound(&self, listener: &BoundListener) -> Option<ListenerNumber>;
     /// Exporter with the longest prefix that holds `address`.
     fn exporter_v4(&self, address: [u8; 4]) -> Option<ExporterId>;
     /// Exporter with the longest prefix that holds `address`.
     fn exporter_v6(&self, address: [u8; 16]) -> Option<ExporterId>;
     /// Whether sources that are no exporter are accepted.
     fn allow_all(&self) -> bool;
+    /// Takes one out of the exporter's token bucket; `false` if there is none.
+    fn admits(&self, exporter: ExporterId) -> bool;
+    /// What the listener asks of payloads, if it asks anything.
+    fn rules(&self, listener: ListenerNumber) -> Option<impl Rules>;
 }
 
 /// Verdict on a packet, and the exporter to whom it is counted.
@@ -152,19 +157,29 @@ fn decide_v4<P: Packet + ?Sized, T: Tables>(packet: &P, ip: usize, tables: &T) -
     let udp: [u8; UDP_OCTETS] = packet.load(ip + header_octets)?;
     let [_, _, port_high, port_low, udp_high, udp_low, _, _] = udp;
     let port = u16::from_be_bytes([port_high, port_low]);
-    let listener = tables.listener(port)?;
-    if listener.bits & Listener::ANY_V4 == 0 {
+    let listeners = tables.listener(port)?;
+    let mut number = None;
+    if listeners.bits & Listener::BOUND_V4 != 0 {
         let address = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, d0, d1, d2, d3];
-        if listener.bits & Listener::BOUND_V4 == 0 || !tables.bound(&BoundListener { address, port }) {
-            return None;
-        }
+        number = tables.bound(&BoundListener { address, port });
     }
+    if number.is_none() && listeners.bits & Listener::ANY_V4 != 0 {
+        number = Some(listeners.any_v4);
+    }
+    let listener = number?;
     let total = u16::from_be_bytes([total_high, total_low]) as usize;
     let udp_octets = u16::from_be_bytes([udp_high, udp_low]) as usize;
     // Shorter than the packet is fine: Ethernet pads to 60 octets.
     let whole =
         ip + total <= packet.octets() && udp_octets >= UDP_OCTETS && header_octets + udp_octets <= total;
-    Some(judge(whole, tables.exporter_v4(source), tables))
+    let datagram = Datagram {
+        whole,
+        listener,
+        exporter: tables.exporter_v4(source),
+        payload: ip + header_octets + UDP_OCTETS,
+        payload_octets: udp_octets.wrapping_sub(UDP_OCTETS),
+    };
+    Some(datagram.decide(packet, tables))
 }
 
 /// `None`: not ours.
@@ -192,13 +207,16 @@ fn decide_v6<P: Packet + ?Sized, T: Tables>(packet: &P, ip: usize, tables: &T) -
     let udp: [u8; UDP_OCTETS] = packet.load(ip + IPV6_OCTETS)?;
     let [_, _, port_high, port_low, udp_high, udp_low, _, _] = udp;
     let port = u16::from_be_bytes([port_high, port_low]);
-    let listener = tables.listener(port)?;
-    if listener.bits & Listener::ANY_V6 == 0 {
+    let listeners = tables.listener(port)?;
+    let mut number = None;
+    if listeners.bits & Listener::BOUND_V6 != 0 {
         let address = packet.load(ip + 24)?;
-        if listener.bits & Listener::BOUND_V6 == 0 || !tables.bound(&BoundListener { address, port }) {
-            return None;
-        }
+        number = tables.bound(&BoundListener { address, port });
     }
+    if number.is_none() && listeners.bits & Listener::ANY_V6 != 0 {
+        number = Some(listeners.any_v6);
+    }
+    let listener = number?;
     let payload = u16::from_be_bytes([length_high, length_low]) as usize;
     let udp_octets = match u16::from_be_bytes([udp_high, udp_low]) as usize {
         // RFC 2675, 4: "to the end of the packet". Linux takes it so in packets of any size, thus it must not come
@@ -208,21 +226,54 @@ fn decide_v6<P: Packet + ?Sized, T: Tables>(packet: &P, ip: usize, tables: &T) -
     };
     let end = ip + IPV6_OCTETS + payload;
     let whole = end <= packet.octets() && udp_octets >= UDP_OCTETS && udp_octets <= payload;
-    Some(judge(whole, tables.exporter_v6(source), tables))
+    let datagram = Datagram {
+        whole,
+        listener,
+        exporter: tables.exporter_v6(source),
+        payload: ip + IPV6_OCTETS + UDP_OCTETS,
+        payload_octets: udp_octets.wrapping_sub(UDP_OCTETS),
+    };
+    Some(datagram.decide(packet, tables))
 }
 
-/// The verdict on a datagram to one of the listeners.
-#[inline(always)]
-fn judge<T: Tables>(whole: bool, exporter: Option<ExporterId>, tables: &T) -> Decision {
-    let verdict = match exporter {
-        _ if !whole => Verdict::Malformed,
-        Some(_) => Verdict::Accepted,
-        None if tables.allow_all() => Verdict::Accepted,
-        None => Verdict::NotAllowed,
-    };
-    Decision {
-        verdict,
-        exporter: exporter.unwrap_or(NO_EXPORTER),
+/// A datagram to one of the listeners.
+struct Datagram {
+    /// Its lengths agree with each other and with the packet; otherwise the payload has no meaning.
+    whole: bool,
+    listener: ListenerNumber,
+    exporter: Option<ExporterId>,
+    /// Offset of the payload.
+    payload: usize,
+    payload_octets: usize,
+}
+
+impl Datagram {
+    /// The questions that cost least come first; whoever has no right to send does not empty a bucket.
+    #[inline(always)]
+    fn decide<P: Packet + ?Sized, T: Tables>(&self, packet: &P, tables: &T) -> Decision {
+        let exporter = self.exporter.unwrap_or(NO_EXPORTER);
+        let verdict = if !self.whole {
+            Verdict::Malformed
+        } else if self.exporter.is_none() && !tables.allow_all() {
+            Verdict::NotAllowed
+        } else if !tables.admits(exporter) {
+            Verdict::RateLimited
+        } else {
+            self.judge_payload(packet, tables)
+        };
+        Decision { verdict, exporter }
+    }
+
+    #[inline(always)]
+    fn judge_payload<P: Packet + ?Sized, T: Tables>(&self, packet: &P, tables: &T) -> Verdict {
+        let Some(rules) = tables.rules(self.listener) else {
+            return Verdict::Accepted;
+        };
+        match judge(packet, self.payload, self.payload_octets, &rules) {
+            Judgement::Passes => Verdict::Accepted,
+            Judgement::PriMasked => Verdict::PriMasked,
+            Judgement::Filtered => Verdict::Filtered,
+        }
     }
 }
 

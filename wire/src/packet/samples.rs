@@ -4,10 +4,14 @@
 extern crate std;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::sync::atomic::AtomicU64;
+use std::sync::Arc;
 use std::vec::Vec;
 
 use super::{Decision, Tables};
-use crate::verdict::{BoundListener, ExporterId, Listener, Verdict};
+use crate::filter::{Filter, Rules};
+use crate::limit::{self, Limit};
+use crate::verdict::{BoundListener, ExporterId, Listener, ListenerNumber, Verdict};
 
 /// The listeners that [`samples`] count on.
 pub const LISTENERS: [&str; 5] = [
@@ -47,6 +51,12 @@ pub struct Plain {
     /// Address and prefix length; the number of each is its place, from 1.
     pub exporters: Vec<(IpAddr, u8)>,
     pub allow_all: bool,
+    /// By listener; those beyond have none.
+    pub filters: Vec<Option<Arc<Filter>>>,
+    /// Limit and bucket by exporter number; those beyond have none.
+    pub limits: Vec<(Limit, Arc<AtomicU64>)>,
+    /// The time for the buckets.
+    pub now_ns: u64,
 }
 
 /// [`LISTENERS`] and [`EXPORTERS`], nobody else allowed.
@@ -60,6 +70,9 @@ impl Default for Plain {
             listeners: LISTENERS.iter().filter_map(|text| text.parse().ok()).collect(),
             exporters: EXPORTERS.iter().filter_map(|text| prefix(text)).collect(),
             allow_all: false,
+            filters: Vec::new(),
+            limits: Vec::new(),
+            now_ns: 0,
         }
     }
 }
@@ -82,22 +95,33 @@ impl Plain {
 
 impl Tables for Plain {
     fn listener(&self, port: u16) -> Option<Listener> {
-        let bits = self
-            .listeners
-            .iter()
-            .filter(|listener| listener.port() == port)
-            .map(|listener| match (listener.ip(), listener.ip().is_unspecified()) {
-                (IpAddr::V4(_), true) => Listener::ANY_V4,
-                (IpAddr::V4(_), false) => Listener::BOUND_V4,
-                (IpAddr::V6(_), true) => Listener::ANY_V6,
-                (IpAddr::V6(_), false) => Listener::BOUND_V6,
-            });
-        bits.reduce(|a, b| a | b).map(|bits| Listener { bits })
+        let mut found = None;
+        for (number, listener) in (0..).zip(&self.listeners) {
+            if listener.port() != port {
+                continue;
+            }
+            let found = found.get_or_insert(Listener::default());
+            match (listener.ip(), listener.ip().is_unspecified()) {
+                (IpAddr::V4(_), true) => {
+                    found.bits |= Listener::ANY_V4;
+                    found.any_v4 = number;
+                }
+                (IpAddr::V6(_), true) => {
+                    found.bits |= Listener::ANY_V6;
+                    found.any_v6 = number;
+                }
+                (IpAddr::V4(_), false) => found.bits |= Listener::BOUND_V4,
+                (IpAddr::V6(_), false) => found.bits |= Listener::BOUND_V6,
+            }
+        }
+        found
     }
 
-    fn bound(&self, listener: &BoundListener) -> bool {
+    fn bound(&self, listener: &BoundListener) -> Option<ListenerNumber> {
         let address = Ipv6Addr::from(listener.address).to_canonical();
-        self.listeners.contains(&SocketAddr::new(address, listener.port))
+        let address = SocketAddr::new(address, listener.port);
+        let place = self.listeners.iter().position(|listener| *listener == address);
+        place.map(|place| place as ListenerNumber)
     }
 
     fn exporter_v4(&self, address: [u8; 4]) -> Option<ExporterId> {
@@ -110,6 +134,15 @@ impl Tables for Plain {
 
     fn allow_all(&self) -> bool {
         self.allow_all
+    }
+
+    fn admits(&self, exporter: ExporterId) -> bool {
+        let limited = self.limits.get(exporter as usize);
+        limited.is_none_or(|(limit, bucket)| limit.is_none() || limit::take(bucket, *limit, self.now_ns))
+    }
+
+    fn rules(&self, listener: ListenerNumber) -> Option<impl Rules> {
+        self.filters.get(listener as usize)?.as_deref()
     }
 }
 

@@ -6,12 +6,14 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 
 /// Sources of the program, relative to `collector-ebpf`. Directories with all that is below them.
-const SOURCES: [&str; 7] = [
+const SOURCES: [&str; 9] = [
     "Cargo.toml",
     "Cargo.lock",
     "src",
     "../wire/Cargo.toml",
+    "../wire/src/filter.rs",
     "../wire/src/lib.rs",
+    "../wire/src/limit.rs",
     "../wire/src/packet.rs",
     "../wire/src/verdict.rs",
 ];
