@@ -6,9 +6,11 @@
 //! 5.18: packets in several buffers (`xdp.frags`) and `bpf_xdp_get_buff_len`.
 #![no_std]
 #![no_main]
-// The one way to the kernel's compare-exchange: core has no atomic types with it for this target.
-#![feature(core_intrinsics)]
+// For the kernel's compare-exchange (core has no atomic types with it for this target), and for bounds that the verifier knows.
+#![feature(core_intrinsics, asm_experimental_arch)]
 #![allow(internal_features)]
+
+use core::arch::asm;
 
 use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
 use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_xdp_get_buff_len};
@@ -120,7 +122,11 @@ impl Packet for Buffer {
     #[inline(always)]
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         let from = self.start + offset;
-        if from + N > self.end {
+        let mut to = from + N;
+        // SAFETY: there is no instruction in it. The compiler makes `from >= end` of a comparison of one octet, from which the
+        // verifier learns nothing.
+        unsafe { asm!("/* {0} */", inout(reg) to) };
+        if to > self.end {
             return None;
         }
         // SAFETY: `from..from + N` lies in the packet; arrays of octets need no alignment. The verifier proves it again.

@@ -12,7 +12,7 @@ pub fn measure() -> Result<Vec<Measure>> {
     samples::measured()
         .into_iter()
         .map(|(name, packet)| {
-            let ns = collector::xdp::nanoseconds_per_packet(&packet, RUNS)?;
+            let ns = collector::xdp::nanoseconds_per_packet(&packet, RUNS, None)?;
             Ok(Measure::alone("pipeline", measure_name(name), ns, "ns"))
         })
         .collect()

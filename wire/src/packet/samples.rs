@@ -138,7 +138,7 @@ impl Tables for Plain {
 
     fn admits(&self, exporter: ExporterId) -> bool {
         let limited = self.limits.get(exporter as usize);
-        limited.is_none_or(|(limit, bucket)| limit.is_none() || limit::take(bucket, *limit, self.now_ns))
+        limited.is_none_or(|(limit, bucket)| limit.is_none() || limit::take(&**bucket, *limit, self.now_ns))
     }
 
     fn rules(&self, listener: ListenerNumber) -> Option<impl Rules> {
@@ -181,12 +181,18 @@ impl PlainFrame<'_> {
 
     /// The octets, from locally administered address 2 to address 1.
     pub fn build(&self) -> Vec<u8> {
+        let payload: Vec<u8> = (0..self.payload).map(|i| b'a' + (i % 26) as u8).collect();
+        self.carrying(&payload)
+    }
+
+    /// The same with this payload.
+    pub fn carrying(&self, payload: &[u8]) -> Vec<u8> {
         let mut frame = Vec::from([2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2]);
         for (tag, vlan) in self.tags.iter().zip([100_u16, 200, 300, 400]) {
             frame.extend(tag.to_be_bytes());
             frame.extend(vlan.to_be_bytes());
         }
-        let udp_octets = (8 + self.payload) as u16;
+        let udp_octets = (8 + payload.len()) as u16;
         let mut pseudo = match (self.source, self.destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 let header_octets = 20 + 4 * u16::from(self.option_words);
@@ -218,7 +224,7 @@ impl PlainFrame<'_> {
             }
         };
         let mut udp = [40_000, self.port, udp_octets, 0].map(u16::to_be_bytes).concat();
-        udp.extend((0..self.payload).map(|i| b'a' + (i % 26) as u8));
+        udp.extend(payload);
         pseudo.extend([0, 17]);
         pseudo.extend(udp_octets.to_be_bytes());
         pseudo.extend(&udp);
@@ -551,6 +557,11 @@ impl Samples {
         self.add_changed("IPv6, IP longer than packet", Malformed, 3, &v6, &[(19, 41)]);
         self.add_changed("IPv6, IP payload 0", Malformed, 3, &v6, &[(19, 0)]);
     }
+}
+
+/// An accepted IPv4 packet with this payload, under [`Plain::default`].
+pub fn accepted(payload: &[u8]) -> Vec<u8> {
+    PlainFrame::new(EXPORTER, HOST).carrying(payload)
 }
 
 /// Frames to measure with: 150 octets each (154 with the tag), under [`Plain::default`].
