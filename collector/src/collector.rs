@@ -6,21 +6,24 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bus::FrameSender;
 use config::{Config, Transport};
+use filter::RulesError;
 use rustix::thread::CpuSet;
 use wire::frame::PayloadKind;
 
-use crate::allow_list::{AllowList, ExporterCache, SharedAllowList};
+use crate::allow_list::{AllowList, ExporterCache, Limits};
 use crate::counters::{Counts, ThreadCounters};
 use crate::error::StartError;
 use crate::exchange::Exchange;
 use crate::framer::Framer;
+use crate::in_force::{InForce, Reader};
 use crate::producer::{Producer, Undelivered};
 use crate::receive::socket::{self, ListenSocket};
 use crate::receive::uring::Receiver;
+use crate::rules::RuleSet;
 use crate::stream;
 use crate::stream::counters::StreamCounters;
 use crate::stream::intake::Intake;
@@ -37,12 +40,15 @@ const WAITING_BYTES: usize = 64 * 1024 * 1024;
 pub struct Sockets {
     by_thread: Vec<Vec<ListenSocket>>,
     streams: Vec<StreamListener>,
+    rules: Arc<InForce<RuleSet>>,
     settings: config::Collector,
 }
 
 impl Sockets {
-    /// Opens the listeners' sockets, for every core of the plan.
+    /// Compiles the listeners' rules and opens their sockets, for every core of the plan.
     pub fn open(settings: &config::Collector) -> Result<Self, StartError> {
+        let rules = RuleSet::new(&settings.listeners)?;
+        rules.say(&settings.listeners, settings.xdp.is_some());
         for &core in &settings.cores {
             daemon::cpu::check(core).map_err(StartError::Core)?;
         }
@@ -55,8 +61,14 @@ impl Sockets {
         Ok(Self {
             by_thread,
             streams,
+            rules: Arc::new(InForce::new(rules)),
             settings: settings.clone(),
         })
+    }
+
+    /// What the listeners ask of payloads.
+    pub fn rules(&self) -> Arc<RuleSet> {
+        self.rules.current()
     }
 
     /// What they receive.
@@ -94,7 +106,7 @@ impl Sockets {
         partitions: u16,
         sender: Arc<dyn FrameSender>,
     ) -> Result<Collector, StartError> {
-        let plan = ThreadPlan::new(&self.settings, exporters, partitions);
+        let plan = ThreadPlan::new(&self.settings, exporters, partitions, Arc::clone(&self.rules));
         let addresses = self.addresses();
         let streams =
             (self.settings.listeners.iter()).filter(|listener| listener.transport != Transport::Udp);
@@ -127,6 +139,9 @@ impl Sockets {
             producer,
             sender,
             allow_list: plan.allow_list,
+            limits: limits(&self.settings),
+            rules: plan.rules,
+            listeners: self.settings.listeners,
             stop: plan.stop,
             addresses,
             streams,
@@ -141,7 +156,10 @@ struct ThreadPlan {
     /// Of the listeners for datagrams.
     datagram_kinds: Vec<PayloadKind>,
     partitions: u16,
-    allow_list: Arc<SharedAllowList>,
+    allow_list: Arc<InForce<AllowList>>,
+    rules: Arc<InForce<RuleSet>>,
+    /// What the time of the token buckets counts from, for all threads.
+    epoch: Instant,
     stop: Arc<AtomicBool>,
 }
 
@@ -161,13 +179,28 @@ fn kinds(listeners: &[config::Listener], with: impl Fn(Transport) -> bool) -> Ve
     PayloadKind::ALL.into_iter().filter(listens).collect()
 }
 
+/// A datagram takes out of one bucket: in the kernel if there is a program.
+fn limits(settings: &config::Collector) -> Limits {
+    match settings.xdp {
+        Some(_) => Limits::Kernel,
+        None => Limits::UserSpace,
+    }
+}
+
 impl ThreadPlan {
-    fn new(settings: &config::Collector, exporters: &config::Exporters, partitions: u16) -> Self {
+    fn new(
+        settings: &config::Collector,
+        exporters: &config::Exporters,
+        partitions: u16,
+        rules: Arc<InForce<RuleSet>>,
+    ) -> Self {
         Self {
             datagram_kinds: kinds(&settings.listeners, |transport| transport == Transport::Udp),
             settings: settings.clone(),
             partitions,
-            allow_list: Arc::new(SharedAllowList::new(AllowList::new(exporters))),
+            allow_list: Arc::new(InForce::new(AllowList::new(exporters, limits(settings)))),
+            rules,
+            epoch: Instant::now(),
             stop: Arc::default(),
         }
     }
@@ -214,6 +247,7 @@ impl ThreadPlan {
     fn start_thread(&self, core: usize, sockets: Vec<ListenSocket>) -> Result<ReceiveThread, StartError> {
         let (counters, exchange, framer) = self.framer(&self.datagram_kinds);
         let exporters = ExporterCache::new(Arc::clone(&self.allow_list), self.partitions);
+        let (rules, epoch) = (Reader::new(Arc::clone(&self.rules)), self.epoch);
         let (ring_buffers, datagram_bytes_max) =
             (self.settings.ring_buffers, self.settings.datagram_bytes_max);
         let stop = Arc::clone(&self.stop);
@@ -238,7 +272,7 @@ impl ThreadPlan {
                         "this kernel cannot batch io_uring's wake-ups (Linux 6.12 can): receiving costs more CPU"
                     );
                 }
-                let worker = Worker::new(receiver, framer, exporters, for_thread, stop);
+                let worker = Worker::new(receiver, framer, exporters, rules, epoch, for_thread, stop);
                 let _ = ready.send(Ok(()));
                 let ended = worker.run();
                 if let Err(error) = &ended {
@@ -272,6 +306,7 @@ impl ThreadPlan {
         let intake = Intake::new(
             framer,
             ExporterCache::new(Arc::clone(&self.allow_list), self.partitions),
+            Reader::new(Arc::clone(&self.rules)),
             Arc::clone(&counters),
             Arc::clone(&streams),
         );
@@ -313,7 +348,10 @@ pub struct Collector {
     threads: Vec<ReceiveThread>,
     producer: Producer,
     sender: Arc<dyn FrameSender>,
-    allow_list: Arc<SharedAllowList>,
+    allow_list: Arc<InForce<AllowList>>,
+    limits: Limits,
+    rules: Arc<InForce<RuleSet>>,
+    listeners: Vec<config::Listener>,
     stop: Arc<AtomicBool>,
     addresses: Vec<SocketAddr>,
     /// Absent without a TCP or TLS listener.
@@ -381,7 +419,16 @@ impl Collector {
 
     /// Puts another allow-list in force, within milliseconds.
     pub fn reload(&self, exporters: &config::Exporters) {
-        self.allow_list.replace(AllowList::new(exporters));
+        self.allow_list.replace(AllowList::new(exporters, self.limits));
+    }
+
+    /// Puts the rules that `listeners` have now in force, for the listeners that run, and gives back all that are. On an error
+    /// the old ones stay.
+    pub fn reload_rules(&self, listeners: &[config::Listener]) -> Result<Arc<RuleSet>, RulesError> {
+        let rules = self.rules.current().changed(&self.listeners, listeners)?;
+        rules.say(&self.listeners, self.limits == Limits::Kernel);
+        self.rules.replace(rules);
+        Ok(self.rules.current())
     }
 
     /// Reads the certificates of the TLS listeners again, for new connections, from the files that `listeners` name now.

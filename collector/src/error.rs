@@ -3,6 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+use filter::RulesError;
+
 use crate::stream::tls::TlsError;
 
 /// A collector that cannot start. Every text says what was tried, on what, and what to do.
@@ -13,6 +15,9 @@ pub enum StartError {
         "the configuration has no [collector] section: add one, with cores and at least one [[collector.listener]]"
     )]
     NotConfigured,
+    /// a pattern that cannot be used
+    #[error("collector.listener: {0}")]
+    Rules(#[from] RulesError),
     /// somebody has the port
     #[error(
         "{protocol} port in use: {address} is taken by another program, another collector or another listener; \

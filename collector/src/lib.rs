@@ -1,7 +1,7 @@
 //! Receives datagrams, frames them, gives them to the bus.
 //!
 //! - [`receive`]: UDP sockets and io_uring; the only room with `unsafe` code;
-//! - [`allow_list`]: who may send;
+//! - [`allow_list`]: who may send, and how much; [`rules`]: what listeners ask of payloads; [`in_force`]: both, while they are reloaded;
 //! - [`framer`]: datagrams into frames, one open frame for each stream;
 //! - [`exchange`]: closed frames one way, empty buffers back;
 //! - [`worker`]: the loop of a receive thread: receive, allow, frame;
@@ -23,10 +23,12 @@ pub mod error;
 pub mod exchange;
 pub mod filter;
 pub mod framer;
+pub mod in_force;
 pub mod metrics;
 pub mod privileges;
 pub mod producer;
 pub mod receive;
+pub mod rules;
 pub mod run;
 pub mod stream;
 pub mod worker;

@@ -1,4 +1,4 @@
-//! The loop of a receive thread: receive, allow, frame.
+//! The loop of a receive thread: receive, allow, filter, frame.
 
 use std::io;
 use std::sync::Arc;
@@ -10,8 +10,10 @@ use wire::frame::Datagram;
 use crate::allow_list::ExporterCache;
 use crate::counters::ThreadCounters;
 use crate::framer::Framer;
+use crate::in_force::Reader;
 use crate::receive::message::{DropMeter, Malformed, Message};
 use crate::receive::uring::{Receiver, Wait};
+use crate::rules::RuleSet;
 
 /// Longest wait: how late a stop, a reload or the last drops before a silence may be noticed.
 const WAIT_MAX: Duration = Duration::from_millis(50);
@@ -33,6 +35,9 @@ pub struct Worker {
 struct Intake {
     framer: Framer,
     exporters: ExporterCache,
+    rules: Reader<RuleSet>,
+    /// What the time of the token buckets counts from.
+    epoch: Instant,
     meters: Vec<DropMeter>,
     counters: Arc<ThreadCounters>,
     /// The moment of the present batch, once it is needed.
@@ -44,6 +49,8 @@ impl Worker {
         receiver: Receiver,
         framer: Framer,
         exporters: ExporterCache,
+        rules: Reader<RuleSet>,
+        epoch: Instant,
         counters: Arc<ThreadCounters>,
         stop: Arc<AtomicBool>,
     ) -> Self {
@@ -51,6 +58,8 @@ impl Worker {
         let intake = Intake {
             framer,
             exporters,
+            rules,
+            epoch,
             meters,
             counters,
             now: None,
@@ -136,6 +145,7 @@ impl Intake {
         // Once for each wakeup, and after it: what came after a reload is judged by the new list.
         let now = self.now.unwrap_or_else(|| {
             self.exporters.refresh();
+            self.rules.refresh();
             *self.now.insert(Instant::now())
         });
         self.counters.received.add(1);
@@ -147,10 +157,21 @@ impl Intake {
         if let (Some(drops), Some(meter)) = (message.socket_drops, self.meters.get_mut(socket)) {
             self.counters.kernel_drops.add(meter.advance(drops));
         }
-        let Some(partition) = self.exporters.partition(message.exporter) else {
+        let Some(allowed) = self.exporters.allowed(message.exporter) else {
             self.counters.not_allowed.add(1);
             return;
         };
+        let since_epoch = || now.saturating_duration_since(self.epoch).as_nanos() as u64;
+        if !self.exporters.admits(allowed, since_epoch) {
+            self.counters.rate_limited.add(1);
+            return;
+        }
+        // Sockets stand in the order of the listeners for datagrams.
+        if let Some(rules) = self.rules.datagrams.get(socket)
+            && !self.counters.passes(rules.judge(message.payload))
+        {
+            return;
+        }
         let datagram = Datagram {
             exporter: message.exporter,
             source_port: message.source_port,
@@ -159,7 +180,7 @@ impl Intake {
             truncated: message.truncated,
             payload: message.payload,
         };
-        self.framer.push(kind, partition, &datagram, now);
+        self.framer.push(kind, allowed.partition, &datagram, now);
     }
 }
 

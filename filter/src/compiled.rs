@@ -3,7 +3,7 @@
 use std::fmt;
 
 use regex_automata::meta;
-use wire::filter::{self, Filter, Judgement};
+use wire::filter::{self, Filter, Judgement, PRIS};
 
 use crate::table::{self, Size};
 use crate::{Rules, engine};
@@ -76,9 +76,10 @@ impl Compiled {
         &self.plan
     }
 
-    /// What the kernel can do of it.
-    pub fn kernel(&self) -> &Filter {
-        &self.filter
+    /// What the kernel can do of it, if that is anything.
+    pub fn kernel(&self) -> Option<&Filter> {
+        let has_table = matches!(self.plan, Plan::Table(_));
+        (has_table || !self.filter.masked.is_empty()).then_some(&self.filter)
     }
 
     /// What becomes of `payload`.
@@ -111,17 +112,42 @@ impl Engines {
     }
 }
 
+/// `3 keep and 1 drop patterns on the first 256 octets (41 states of 22 classes), 96 of 192 PRIs masked out`.
+impl fmt::Display for Compiled {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (keep, drop) = (self.rules.keep().len(), self.rules.drop().len());
+        if keep + drop > 0 {
+            let octets = self.rules.text_octets();
+            write!(
+                f,
+                "{keep} keep and {drop} drop patterns on the first {octets} octets ("
+            )?;
+            match &self.plan {
+                Plan::NoPatterns => {}
+                Plan::Table(size) => write!(f, "{size}")?,
+                Plan::UserSpace(why) => write!(f, "not in the kernel: {why}")?,
+            }
+            f.write_str("), ")?;
+        }
+        let masked = (0..PRIS).filter(|&pri| self.rules.masked().holds(pri)).count();
+        write!(f, "{masked} of {PRIS} PRIs masked out")
+    }
+}
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} states of {} classes", self.states, self.classes)
+    }
+}
+
 impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Table(Size { states, classes }) => write!(
-                f,
-                "the patterns need {states} states of {classes} classes, more than the kernel's table holds"
-            ),
+            Self::Table(size) => write!(f, "they need {size}, more than the kernel's table holds"),
             Self::Automaton => f.write_str(
                 "the patterns need more states than can be counted with a reasonable amount of memory",
             ),
-            Self::Unsupported(reason) => write!(f, "no automaton can be made of the patterns: {reason}"),
+            Self::Unsupported(reason) => write!(f, "no table can be made of them: {reason}"),
         }
     }
 }

@@ -196,6 +196,7 @@ impl Connection {
         Origin {
             peer: self.peer,
             destination_port: self.port,
+            listener: self.listener,
             tls: self.tls.is_some(),
             partition,
             received_ns: self.received_ns,

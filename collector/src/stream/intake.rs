@@ -11,12 +11,15 @@ use super::framing::Message;
 use crate::allow_list::ExporterCache;
 use crate::counters::ThreadCounters;
 use crate::framer::Framer;
+use crate::in_force::Reader;
+use crate::rules::RuleSet;
 
 /// What the thread of the connections has behind them.
 #[derive(Debug)]
 pub struct Intake {
     framer: Framer,
     exporters: ExporterCache,
+    rules: Reader<RuleSet>,
     counters: Arc<ThreadCounters>,
     streams: Arc<StreamCounters>,
     /// The moment of the present turn.
@@ -28,6 +31,8 @@ pub struct Intake {
 pub struct Origin {
     pub peer: SocketAddr,
     pub destination_port: u16,
+    /// Place of the listener among those for connections.
+    pub listener: usize,
     pub tls: bool,
     pub partition: i32,
     /// When the octets were read, ns since 1970 (UTC).
@@ -38,21 +43,24 @@ impl Intake {
     pub fn new(
         framer: Framer,
         exporters: ExporterCache,
+        rules: Reader<RuleSet>,
         counters: Arc<ThreadCounters>,
         streams: Arc<StreamCounters>,
     ) -> Self {
         Self {
             framer,
             exporters,
+            rules,
             counters,
             streams,
             now: Instant::now(),
         }
     }
 
-    /// A turn begins: the newest allow-list is in force.
+    /// A turn begins: the newest allow-list and rules are in force.
     pub fn begin(&mut self) {
         self.exporters.refresh();
+        self.rules.refresh();
         self.now = Instant::now();
     }
 
@@ -101,6 +109,11 @@ impl Intake {
             self.streams.tls_messages.add(1);
         } else {
             self.streams.tcp_messages.add(1);
+        }
+        if let Some(rules) = self.rules.streams.get(origin.listener)
+            && !self.counters.passes(rules.judge(message.payload))
+        {
+            return;
         }
         let datagram = Datagram {
             exporter: origin.peer.ip(),

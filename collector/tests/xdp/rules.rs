@@ -12,7 +12,12 @@ use wire::verdict::Verdict;
 use crate::setup::{packets, sample_filter};
 
 fn rules(keep: &[&str], drop: &[&str], text_octets: usize) -> Rules {
-    let owned = |patterns: &[&str]| patterns.iter().map(|&pattern| pattern.to_owned()).collect::<Vec<_>>();
+    let owned = |patterns: &[&str]| {
+        patterns
+            .iter()
+            .map(|&pattern| pattern.to_owned())
+            .collect::<Vec<_>>()
+    };
     Rules::new(&owned(keep), &owned(drop), text_octets, PriMask::default()).expect("valid")
 }
 
@@ -27,7 +32,11 @@ fn measure_filter() {
             &["(?i)alarm"],
             256,
         ));
-        let with = collector::xdp::nanoseconds_per_packet(&frame, 1_000_000, Some(compiled.kernel())).expect("run");
-        println!("{octets}: {plain} {with} {:?} {:.2} ns/octet", compiled.plan(), (with - plain - 60.0) / octets as f64);
+        let with = collector::xdp::nanoseconds_per_packet(&frame, 1_000_000, compiled.kernel()).expect("run");
+        println!(
+            "{octets}: {plain} {with} {:?} {:.2} ns/octet",
+            compiled.plan(),
+            (with - plain - 60.0) / octets as f64
+        );
     }
 }
