@@ -6,7 +6,7 @@
 use std::sync::Arc;
 
 use config::{Listener, Transport};
-use filter::{Compiled, Plan, RulesError};
+use filter::{Compiled, RulesError};
 use wire::verdict::MAX_FILTERED_LISTENERS;
 
 /// The rules of all listeners.
@@ -65,11 +65,7 @@ impl RuleSet {
             if compiled.rules().is_empty() {
                 continue;
             }
-            let whereabouts = if in_kernel && !matches!(compiled.plan(), Plan::UserSpace(_)) {
-                "in the kernel, and in user space for what comes around it"
-            } else {
-                "in user space"
-            };
+            let whereabouts = compiled.whereabouts(in_kernel);
             tracing::info!(
                 "listener {}: {compiled}; filtered {whereabouts}",
                 listener.address

@@ -176,7 +176,7 @@ fn reload(path: &Path, collector: &Collector, xdp: Option<&Filter>) {
     } = match Config::load(path) {
         Ok(config) => config,
         Err(error) => {
-            tracing::error!("reload: everything stays as it was: {error}");
+            tracing::error!("reload: the allow-list stays as it was, and so do all rules: {error}");
             return;
         }
     };

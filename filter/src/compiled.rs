@@ -82,6 +82,20 @@ impl Compiled {
         (has_table || !self.filter.masked.is_empty()).then_some(&self.filter)
     }
 
+    /// Where they run, for people; `has_xdp`: whether an XDP program has room for them.
+    pub fn whereabouts(&self, has_xdp: bool) -> &'static str {
+        match (&self.plan, has_xdp) {
+            (_, false) => "in user space: no XDP program sees what comes to this listener",
+            (Plan::UserSpace(_), true) if self.rules.masked().is_empty() => {
+                "in user space: the patterns are too large for the kernel"
+            }
+            (Plan::UserSpace(_), true) => {
+                "by PRI in the kernel, by patterns in user space: they are too large for the kernel"
+            }
+            (_, true) => "in the kernel, and in user space for what comes around it",
+        }
+    }
+
     /// What becomes of `payload`.
     pub fn judge(&self, payload: &[u8]) -> Judgement {
         let judgement = filter::judge(payload, 0, payload.len(), &*self.filter);
