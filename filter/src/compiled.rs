@@ -158,9 +158,7 @@ impl fmt::Display for TooLarge {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Table(size) => write!(f, "they need {size}, more than the kernel's table holds"),
-            Self::Automaton => f.write_str(
-                "the patterns need more states than can be counted with a reasonable amount of memory",
-            ),
+            Self::Automaton => f.write_str("they need far more states than the kernel's table holds"),
             Self::Unsupported(reason) => write!(f, "no table can be made of them: {reason}"),
         }
     }
