@@ -7,24 +7,37 @@
 //! 6.1: `bpf_ktime_get_tai_ns`. Packets in several buffers (`xdp.frags`) and `bpf_xdp_get_buff_len` need 5.18.
 #![no_std]
 #![no_main]
+// For the kernel's compare-exchange (core has no atomic types with it for this target), and for bounds that the verifier knows.
+#![feature(core_intrinsics, asm_experimental_arch)]
+#![allow(internal_features)]
 
-mod redirect;
+use core::arch::asm;
 
 use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS, XDP_REDIRECT};
-use aya_ebpf::helpers::generated::bpf_xdp_get_buff_len;
+use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_xdp_get_buff_len};
 use aya_ebpf::macros::{map, xdp};
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray};
 use aya_ebpf::programs::XdpContext;
+use wire::filter::{Filter, Rules};
+use wire::limit::{self, Limit};
 use wire::packet::{Content, Decision, Packet, Tables, Visitor, judge, visit};
 use wire::verdict::{
-    BoundListener, COUNTER_CELLS, Counter, EXPORTER_ID_MAX, ExporterId, Listener, MAX_BOUND_LISTENERS,
-    MAX_PORTS, Settings, Verdict, counter_index,
+    BoundListener, COUNTER_CELLS, Counter, EXPORTER_ID_MAX, ExporterId, FILTERS_PER_LISTENER, Listener,
+    ListenerNumber, MAX_BOUND_LISTENERS, MAX_FILTERED_LISTENERS, MAX_LISTENERS, MAX_PORTS, NO_EXPORTER,
+    Settings, Verdict, counter_index,
 };
 
+use bucket::InMap as BucketInMap;
+use rules::InMap as RulesInMap;
+
+mod bucket;
+mod redirect;
+mod rules;
+
 /// Licence of the program as the kernel asks for it. No helper is called that is for GPL programs only (they are
-/// `bpf_map_lookup_elem`, `bpf_xdp_get_buff_len`, `bpf_redirect_map`, `bpf_xdp_adjust_meta` and `bpf_ktime_get_tai_ns`), so
-/// it is the project's own.
+/// `bpf_map_lookup_elem`, `bpf_xdp_get_buff_len`, `bpf_redirect_map`, `bpf_xdp_adjust_meta`, `bpf_ktime_get_ns` and
+/// `bpf_ktime_get_tai_ns`), so it is the project's own.
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 11] = *b"Apache-2.0\0";
@@ -38,13 +51,27 @@ static SETTINGS: Array<Settings> = Array::with_max_entries(1, 0);
 static LISTENERS: HashMap<u16, Listener> = HashMap::with_max_entries(MAX_PORTS, 0);
 
 #[map]
-static BOUND_LISTENERS: HashMap<BoundListener, u8> = HashMap::with_max_entries(MAX_BOUND_LISTENERS, 0);
+static BOUND_LISTENERS: HashMap<BoundListener, ListenerNumber> =
+    HashMap::with_max_entries(MAX_BOUND_LISTENERS, 0);
 
 #[map]
 static EXPORTERS_V4: LpmTrie<[u8; 4], ExporterId> = LpmTrie::with_max_entries(EXPORTER_ID_MAX, 0);
 
 #[map]
 static EXPORTERS_V6: LpmTrie<[u8; 16], ExporterId> = LpmTrie::with_max_entries(EXPORTER_ID_MAX, 0);
+
+#[map]
+static FILTER_IN_FORCE: Array<u32> = Array::with_max_entries(MAX_LISTENERS, 0);
+
+/// 65 KiB each: the collector makes the map smaller where there are fewer listeners.
+#[map]
+static FILTERS: Array<Filter> = Array::with_max_entries(MAX_FILTERED_LISTENERS * FILTERS_PER_LISTENER, 0);
+
+#[map]
+static LIMITS: Array<Limit> = Array::with_max_entries(EXPORTER_ID_MAX + 1, 0);
+
+#[map]
+static BUCKETS: Array<u64> = Array::with_max_entries(EXPORTER_ID_MAX + 1, 0);
 
 #[map]
 static COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(COUNTER_CELLS, 0);
@@ -87,7 +114,7 @@ impl Visitor for Take<'_> {
 
     #[inline(always)]
     fn visit(self, content: Content) -> Decision {
-        let mut decision = judge(&content, &Maps);
+        let mut decision = judge(self.packet, &content, &Maps);
         if let (Verdict::Accepted, Content::Datagram(datagram)) = (decision.verdict, &content)
             && redirect::to_socket(self.context, self.packet, datagram)
         {
@@ -119,7 +146,11 @@ impl Buffer {
     /// Whether all of it is in one buffer.
     #[inline(always)]
     fn is_linear(&self) -> bool {
-        self.start + self.octets == self.end
+        let mut first = self.end - self.start;
+        // SAFETY: there is no instruction in it. The compiler would add the octets to the packet's start instead, and of them
+        // the verifier knows no bound.
+        unsafe { asm!("/* {0} */", inout(reg) first) };
+        first == self.octets
     }
 }
 
@@ -132,7 +163,11 @@ impl Packet for Buffer {
     #[inline(always)]
     fn load<const N: usize>(&self, offset: usize) -> Option<[u8; N]> {
         let from = self.start + offset;
-        if from + N > self.end {
+        let mut to = from + N;
+        // SAFETY: there is no instruction in it. The compiler makes `from >= end` of a comparison of one octet, from which the
+        // verifier learns nothing.
+        unsafe { asm!("/* {0} */", inout(reg) to) };
+        if to > self.end {
             return None;
         }
         // SAFETY: `from..from + N` lies in the packet; arrays of octets need no alignment. The verifier proves it again.
@@ -151,8 +186,9 @@ impl Tables for Maps {
     }
 
     #[inline(always)]
-    fn bound(&self, listener: &BoundListener) -> bool {
-        BOUND_LISTENERS.get_ptr(listener).is_some()
+    fn bound(&self, listener: &BoundListener) -> Option<ListenerNumber> {
+        // SAFETY: as above.
+        unsafe { BOUND_LISTENERS.get(listener) }.copied()
     }
 
     #[inline(always)]
@@ -168,6 +204,31 @@ impl Tables for Maps {
     #[inline(always)]
     fn allow_all(&self) -> bool {
         SETTINGS.get(0).is_some_and(|settings| settings.allow_all != 0)
+    }
+
+    #[inline(always)]
+    fn admits(&self, exporter: ExporterId) -> bool {
+        if exporter == NO_EXPORTER {
+            return true;
+        }
+        let Some(limit) = LIMITS.get(exporter).copied().filter(|limit| !limit.is_none()) else {
+            return true;
+        };
+        let Some(bucket) = BUCKETS.get_ptr_mut(exporter) else {
+            return true;
+        };
+        // SAFETY: it was just looked up.
+        let bucket = unsafe { BucketInMap::new(bucket) };
+        // SAFETY: the helper takes nothing.
+        limit::take(&bucket, limit, unsafe { bpf_ktime_get_ns() })
+    }
+
+    #[inline(always)]
+    fn rules(&self, listener: ListenerNumber) -> Option<impl Rules> {
+        // 0, for none, becomes an index that the map does not have.
+        let filter = FILTERS.get_ptr(FILTER_IN_FORCE.get(listener)?.wrapping_sub(1))?;
+        // SAFETY: it was just looked up.
+        Some(unsafe { RulesInMap::new(filter) })
     }
 }
 

@@ -1,109 +1,116 @@
-//! Who may send, compiled for one question per datagram.
+//! Who may send, and how much, compiled for one question per datagram.
 //!
 //! The XDP program asks the same earlier; here it is asked again for all, since datagrams that came by loopback or in
-//! fragments never met that program.
+//! fragments never met that program. How much is asked only where there is no such program: a datagram would take out of two
+//! buckets otherwise.
 
 use std::hash::BuildHasher;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 
-use rustc_hash::{FxBuildHasher, FxHashSet};
+use rustc_hash::{FxBuildHasher, FxHashMap};
+use wire::limit::{self, Limit};
+
+use crate::in_force::{InForce, Reader};
 
 use crate::ledger::{Slot, Slots};
 
 /// Places of a thread's [`ExporterCache`], a power of two.
 const CACHE_PLACES: usize = 4096;
 
-/// The allowed exporters, immutable.
+/// Where exporters' rates are kept to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Limits {
+    /// By the XDP program.
+    Kernel,
+    /// Here.
+    UserSpace,
+}
+
+/// The allowed exporters; only the buckets change.
 #[derive(Debug, Default)]
 pub struct AllowList {
     allow_all: bool,
-    /// Prefixes by family and length: IPv4 first. Only lengths that occur.
-    v4: Vec<(u8, FxHashSet<u32>)>,
-    v6: Vec<(u8, FxHashSet<u128>)>,
+    /// Prefixes by family and length, the longest first: IPv4 first. Only lengths that occur.
+    v4: Vec<(u8, FxHashMap<u32, Entry>)>,
+    v6: Vec<(u8, FxHashMap<u128, Entry>)>,
+    /// Shared by all threads. They are full at first, after a reload as well.
+    buckets: Vec<(Limit, AtomicU64)>,
+}
+
+/// What is known of an exporter.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Entry {
+    /// Place of its bucket, if it has one.
+    bucket: Option<u32>,
 }
 
 impl AllowList {
-    pub fn new(exporters: &config::Exporters) -> Self {
+    pub fn new(exporters: &config::Exporters, limits: Limits) -> Self {
         let mut list = Self {
             allow_all: exporters.allow_all,
             ..Self::default()
         };
         for exporter in &exporters.list {
+            let mut entry = Entry::default();
+            let limit = Limit::new(exporter.rate_max, exporter.burst());
+            if limits == Limits::UserSpace && !limit.is_none() {
+                entry.bucket = Some(list.buckets.len() as u32);
+                list.buckets.push((limit, AtomicU64::new(0)));
+            }
             let length = exporter.address.prefix_len();
             match exporter.address.network() {
-                IpAddr::V4(network) => insert(&mut list.v4, length, network.to_bits()),
-                IpAddr::V6(network) => insert(&mut list.v6, length, network.to_bits()),
+                IpAddr::V4(network) => insert(&mut list.v4, length, network.to_bits(), entry),
+                IpAddr::V6(network) => insert(&mut list.v6, length, network.to_bits(), entry),
             }
         }
         list
     }
 
-    /// Whether `address` may send. Probes one hash set for each prefix length in use.
+    /// Whether `address` may send. Probes one hash map for each prefix length in use.
     pub fn allows(&self, address: IpAddr) -> bool {
-        self.allow_all
-            || match address {
-                IpAddr::V4(v4) => self.v4.iter().any(|(length, networks)| {
-                    let mask = u32::MAX.checked_shl(32 - u32::from(*length)).unwrap_or(0);
-                    networks.contains(&(v4.to_bits() & mask))
-                }),
-                IpAddr::V6(v6) => self.v6.iter().any(|(length, networks)| {
-                    let mask = u128::MAX.checked_shl(128 - u32::from(*length)).unwrap_or(0);
-                    networks.contains(&(v6.to_bits() & mask))
-                }),
-            }
+        self.find(address).is_some()
+    }
+
+    /// The entry with the longest prefix that holds `address`; an empty one for others if all may send.
+    fn find(&self, address: IpAddr) -> Option<Entry> {
+        let found = match address {
+            IpAddr::V4(v4) => self.v4.iter().find_map(|(length, networks)| {
+                let mask = u32::MAX.checked_shl(32 - u32::from(*length)).unwrap_or(0);
+                networks.get(&(v4.to_bits() & mask))
+            }),
+            IpAddr::V6(v6) => self.v6.iter().find_map(|(length, networks)| {
+                let mask = u128::MAX.checked_shl(128 - u32::from(*length)).unwrap_or(0);
+                networks.get(&(v6.to_bits() & mask))
+            }),
+        };
+        found.copied().or_else(|| self.allow_all.then(Entry::default))
     }
 }
 
-fn insert<N: std::hash::Hash + Eq>(sets: &mut Vec<(u8, FxHashSet<N>)>, length: u8, network: N) {
-    let place = sets.iter().position(|(of, _)| *of == length).unwrap_or_else(|| {
-        sets.push((length, FxHashSet::default()));
-        sets.len() - 1
-    });
-    sets[place].1.insert(network);
-}
-
-/// The list in force, replaced on reload while threads read it.
-#[derive(Debug)]
-pub struct SharedAllowList {
-    list: Mutex<Arc<AllowList>>,
-    generation: AtomicU64,
-}
-
-impl SharedAllowList {
-    pub fn new(list: AllowList) -> Self {
-        Self {
-            list: Mutex::new(Arc::new(list)),
-            generation: AtomicU64::new(0),
-        }
+/// Of two entries for the same prefix, the later one counts.
+fn insert<N: std::hash::Hash + Eq>(
+    maps: &mut Vec<(u8, FxHashMap<N, Entry>)>,
+    length: u8,
+    network: N,
+    entry: Entry,
+) {
+    let place = maps
+        .iter()
+        .position(|(of, _)| *of <= length)
+        .unwrap_or(maps.len());
+    if maps.get(place).is_none_or(|(of, _)| *of != length) {
+        maps.insert(place, (length, FxHashMap::default()));
     }
-
-    pub fn replace(&self, list: AllowList) {
-        *self.list.lock().unwrap_or_else(PoisonError::into_inner) = Arc::new(list);
-        self.generation.fetch_add(1, Ordering::Release);
-    }
-
-    fn current(&self) -> Arc<AllowList> {
-        Arc::clone(&self.list.lock().unwrap_or_else(PoisonError::into_inner))
-    }
+    maps[place].1.insert(network, entry);
 }
 
-/// What a thread knows of an exporter that may send.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Known {
-    pub partition: i32,
-    /// Where the ledger counts it.
-    pub slot: Slot,
-}
-
-/// What a thread remembers of exporters: whether they may send, and where they belong. Fixed size: of two exporters that
-/// want the same place, the later one has it.
+/// What a thread remembers of exporters: whether they may send, their partition, bucket and place in the ledger. Fixed size: of
+/// two exporters that want the same place, the later one has it.
 #[derive(Debug)]
 pub struct ExporterCache {
-    shared: Arc<SharedAllowList>,
-    list: Arc<AllowList>,
-    generation: u64,
+    list: Reader<AllowList>,
     partitions: u16,
     places: Box<[Place]>,
 }
@@ -115,19 +122,24 @@ struct Place {
     known: Option<Known>,
 }
 
+/// An exporter that may send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Known {
+    pub partition: i32,
+    /// Where the ledger counts it.
+    pub slot: Slot,
+    bucket: Option<u32>,
+}
+
 impl ExporterCache {
     const EMPTY: Place = Place {
         exporter: None,
         known: None,
     };
 
-    pub fn new(shared: Arc<SharedAllowList>, partitions: u16) -> Self {
-        let generation = shared.generation.load(Ordering::Acquire);
-        let list = shared.current();
+    pub fn new(shared: Arc<InForce<AllowList>>, partitions: u16) -> Self {
         Self {
-            shared,
-            list,
-            generation,
+            list: Reader::new(shared),
             partitions,
             places: vec![Self::EMPTY; CACHE_PLACES].into(),
         }
@@ -135,10 +147,7 @@ impl ExporterCache {
 
     /// Takes the newest list, and forgets everything if it has changed. Cheap if not: call it for every batch.
     pub fn refresh(&mut self) {
-        let generation = self.shared.generation.load(Ordering::Acquire);
-        if generation != self.generation {
-            self.generation = generation;
-            self.list = self.shared.current();
+        if self.list.refresh() {
             self.places.fill(Self::EMPTY);
         }
     }
@@ -148,16 +157,26 @@ impl ExporterCache {
         let hash = FxBuildHasher.hash_one(exporter);
         let place = &mut self.places[hash as usize & (CACHE_PLACES - 1)];
         if place.exporter != Some(exporter) {
-            let allowed = self.list.allows(exporter);
+            let entry = self.list.find(exporter);
             *place = Place {
                 exporter: Some(exporter),
-                known: allowed.then(|| Known {
+                known: entry.map(|entry| Known {
                     partition: bus::partition_of(exporter, self.partitions),
                     slot: slots.of(exporter),
+                    bucket: entry.bucket,
                 }),
             };
         }
         place.known
+    }
+
+    /// Takes one out of the exporter's bucket; `false` if there is none. Asked with what [`Self::find`] gave since the last
+    /// [`Self::refresh`]. `now_ns` is of a clock that does not go back, the same for all threads.
+    pub fn admits(&self, known: Known, now_ns: impl FnOnce() -> u64) -> bool {
+        let bucket = known
+            .bucket
+            .and_then(|place| self.list.buckets.get(place as usize));
+        bucket.is_none_or(|(limit, bucket)| limit::take(bucket, *limit, now_ns()))
     }
 }
 
@@ -187,7 +206,7 @@ mod tests {
                 "203.0.113.129/25",
             ];
             let exporters = exporters(&prefixes, allow_all);
-            let list = AllowList::new(&exporters);
+            let list = AllowList::new(&exporters, Limits::UserSpace);
             for address in [
                 "192.0.2.0",
                 "192.0.2.255",
@@ -212,16 +231,14 @@ mod tests {
 
     #[test]
     fn a_prefix_of_length_zero_is_everybody_of_its_family() {
-        let list = AllowList::new(&exporters(&["0.0.0.0/0"], false));
+        let list = AllowList::new(&exporters(&["0.0.0.0/0"], false), Limits::Kernel);
         assert!(list.allows(IpAddr::from([1, 2, 3, 4])) && !list.allows("::1".parse().expect("address")));
     }
 
     #[test]
     fn the_cache_forgets_on_reload_and_holds_more_exporters_than_places() {
-        let shared = Arc::new(SharedAllowList::new(AllowList::new(&exporters(
-            &["10.0.0.0/8"],
-            false,
-        ))));
+        let list = |prefix| AllowList::new(&exporters(&[prefix], false), Limits::Kernel);
+        let shared = Arc::new(InForce::new(list("10.0.0.0/8")));
         let mut cache = ExporterCache::new(Arc::clone(&shared), 8);
         let mut slots = Slots::new();
         for round in 0..2 {
@@ -233,9 +250,36 @@ mod tests {
             }
         }
         let exporter = IpAddr::from([10, 0, 0, 1]);
-        shared.replace(AllowList::new(&exporters(&["192.0.2.1"], false)));
+        shared.replace(list("192.0.2.1"));
         cache.refresh();
         assert_eq!(cache.find(exporter, &mut slots), None);
         assert!(cache.find(IpAddr::from([192, 0, 2, 1]), &mut slots).is_some());
+    }
+
+    /// The longest prefix's bucket counts, for all threads together, and only here if not in the kernel.
+    #[test]
+    fn the_longest_prefix_says_how_much_may_come() {
+        let text = "[[exporters.exporter]]\naddress = \"10.0.0.0/8\"\nrate_max = 1000\nburst = 20\n\
+                    [[exporters.exporter]]\naddress = \"10.1.0.0/16\"\n\
+                    [[exporters.exporter]]\naddress = \"10.1.2.3\"\nrate_max = 10\n";
+        let config = config::Config::parse(text, std::path::Path::new("test")).expect("valid");
+        for (limits, expected) in [(Limits::UserSpace, [20, 100, 10]), (Limits::Kernel, [100; 3])] {
+            let shared = Arc::new(InForce::new(AllowList::new(&config.exporters, limits)));
+            let mut slots = Slots::new();
+            let mut threads = [(); 2].map(|()| ExporterCache::new(Arc::clone(&shared), 4));
+            for (address, expected) in [[10, 2, 0, 1], [10, 1, 0, 1], [10, 1, 2, 3]]
+                .into_iter()
+                .zip(expected)
+            {
+                let passed = (0..100)
+                    .filter(|i| {
+                        let thread = &mut threads[i % 2];
+                        let known = thread.find(IpAddr::from(address), &mut slots).expect("allowed");
+                        thread.admits(known, || 1_000_000_000)
+                    })
+                    .count();
+                assert_eq!(passed, expected, "{address:?}, {limits:?}");
+            }
+        }
     }
 }

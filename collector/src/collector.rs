@@ -6,19 +6,22 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc;
 use std::thread::JoinHandle;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bus::{FrameSender, GivenUp};
 use config::{Config, ReceivePath, Spread, Transport};
+use filter::RulesError;
 use rustix::thread::CpuSet;
 use wire::frame::PayloadKind;
 
-use crate::allow_list::{AllowList, ExporterCache, SharedAllowList};
+use crate::allow_list::{AllowList, ExporterCache, Limits};
 use crate::counters::{Counts, ThreadCounters};
 use crate::error::StartError;
 use crate::exchange::Exchange;
 use crate::filter::Filter;
 use crate::framer::Framer;
+use crate::in_force::{self, InForce};
+use crate::intake::Intake;
 use crate::ledger::{Book, ThreadLedger};
 use crate::producer::{Producer, Undelivered};
 use crate::receive::socket::{self, ListenSocket};
@@ -28,9 +31,9 @@ use crate::receive::xsk::counters::XskView;
 use crate::receive::xsk::datagram::{Reader, Target};
 use crate::receive::xsk::open::Opened;
 use crate::receive::xsk::receiver::XskReceiver;
+use crate::rules::RuleSet;
 use crate::stream;
 use crate::stream::counters::StreamCounters;
-use crate::stream::intake::Intake;
 use crate::stream::listener::StreamListener;
 use crate::stream::tls::{Identity, TlsError};
 use crate::stream::worker::StreamWorker;
@@ -49,12 +52,15 @@ pub struct Sockets {
     streams: Vec<StreamListener>,
     /// Absent without `receive = "af_xdp"`.
     xsk: Option<Opened>,
+    rules: Arc<InForce<RuleSet>>,
     settings: config::Collector,
 }
 
 impl Sockets {
-    /// Opens the listeners' sockets, for every core of the plan.
+    /// Compiles the listeners' rules and opens their sockets, for every core of the plan.
     pub fn open(settings: &config::Collector) -> Result<Self, StartError> {
+        let rules = RuleSet::new(&settings.listeners)?;
+        rules.say(&settings.listeners, settings.xdp.is_some());
         for &core in &settings.cores {
             daemon::cpu::check(core).map_err(StartError::Core)?;
         }
@@ -72,8 +78,14 @@ impl Sockets {
             by_thread,
             streams,
             xsk,
+            rules: Arc::new(InForce::new(rules)),
             settings: settings.clone(),
         })
+    }
+
+    /// What the listeners ask of payloads.
+    pub fn rules(&self) -> Arc<RuleSet> {
+        self.rules.current()
     }
 
     /// What they receive.
@@ -101,11 +113,13 @@ impl Sockets {
 
     /// The listeners for datagrams, in their order.
     fn targets(&self) -> Vec<Target> {
-        let target = |socket: &ListenSocket| Target {
+        let target = |(listener, socket): (usize, &ListenSocket)| Target {
             address: socket.address(),
             kind: socket.kind(),
+            listener,
         };
-        self.by_thread.first().into_iter().flatten().map(target).collect()
+        let sockets = self.by_thread.first().into_iter().flatten();
+        sockets.enumerate().map(target).collect()
     }
 
     /// How the datagrams to each port are spread over the threads.
@@ -127,7 +141,9 @@ impl Sockets {
             packet_octets_max: opened.packet_octets_max,
             spread: self.spread(),
         });
-        Filter::attach(xdp, &self.datagram_addresses(), exporters, redirect.as_ref()).map(Some)
+        let rules = self.rules();
+        let listeners = self.datagram_addresses();
+        Filter::attach(xdp, &listeners, exporters, &rules.datagrams, redirect.as_ref()).map(Some)
     }
 
     /// Most datagrams that can wait in them: a datagram takes at least [`QUEUED_BYTES_MIN`] of a socket's buffer.
@@ -135,7 +151,7 @@ impl Sockets {
         let octets = |socket: &ListenSocket| socket.buffer_bytes().unwrap_or(0);
         let octets: usize = self.by_thread.iter().flatten().map(octets).sum();
         let rings = self.xsk.as_ref().map_or(0, |opened| {
-            opened.by_thread.iter().flatten().map(XskSocket::take_max).sum()
+            opened.by_thread.iter().flatten().map(xsk::socket::XskSocket::take_max).sum()
         });
         (octets / QUEUED_BYTES_MIN + rings) as u64
     }
@@ -147,7 +163,7 @@ impl Sockets {
         partitions: u16,
         sender: Arc<dyn FrameSender>,
     ) -> Result<Collector, StartError> {
-        let plan = ThreadPlan::new(&self.settings, exporters, partitions);
+        let plan = ThreadPlan::new(&self.settings, exporters, partitions, Arc::clone(&self.rules));
         let (addresses, targets) = (self.addresses(), self.targets());
         let streams =
             (self.settings.listeners.iter()).filter(|listener| listener.transport != Transport::Udp);
@@ -189,6 +205,9 @@ impl Sockets {
             producer,
             sender,
             allow_list: plan.allow_list,
+            limits: limits(&self.settings),
+            rules: plan.rules,
+            listeners: self.settings.listeners,
             stop: plan.stop,
             addresses,
             streams,
@@ -205,7 +224,10 @@ struct ThreadPlan {
     /// Of the listeners for datagrams.
     datagram_kinds: Vec<PayloadKind>,
     partitions: u16,
-    allow_list: Arc<SharedAllowList>,
+    allow_list: Arc<InForce<AllowList>>,
+    rules: Arc<InForce<RuleSet>>,
+    /// What the time of the token buckets counts from, for all threads.
+    epoch: Instant,
     stop: Arc<AtomicBool>,
     book: Arc<Book>,
 }
@@ -226,13 +248,28 @@ fn kinds(listeners: &[config::Listener], with: impl Fn(Transport) -> bool) -> Ve
     PayloadKind::ALL.into_iter().filter(listens).collect()
 }
 
+/// A datagram takes out of one bucket: in the kernel if there is a program.
+fn limits(settings: &config::Collector) -> Limits {
+    match settings.xdp {
+        Some(_) => Limits::Kernel,
+        None => Limits::UserSpace,
+    }
+}
+
 impl ThreadPlan {
-    fn new(settings: &config::Collector, exporters: &config::Exporters, partitions: u16) -> Self {
+    fn new(
+        settings: &config::Collector,
+        exporters: &config::Exporters,
+        partitions: u16,
+        rules: Arc<InForce<RuleSet>>,
+    ) -> Self {
         Self {
             datagram_kinds: kinds(&settings.listeners, |transport| transport == Transport::Udp),
             settings: settings.clone(),
             partitions,
-            allow_list: Arc::new(SharedAllowList::new(AllowList::new(exporters))),
+            allow_list: Arc::new(InForce::new(AllowList::new(exporters, limits(settings)))),
+            rules,
+            epoch: Instant::now(),
             stop: Arc::default(),
             book: Arc::default(),
         }
@@ -286,6 +323,7 @@ impl ThreadPlan {
         let (counters, exchange, framer) = self.framer(&self.datagram_kinds);
         let exporters = ExporterCache::new(Arc::clone(&self.allow_list), self.partitions);
         let ledger = ThreadLedger::new(Arc::clone(&self.book));
+        let (rules, epoch) = (in_force::Reader::new(Arc::clone(&self.rules)), self.epoch);
         let (ring_buffers, datagram_bytes_max) =
             (self.settings.ring_buffers, self.settings.datagram_bytes_max);
         let watched = xsk.as_ref().map(XskReceiver::descriptors).unwrap_or_default();
@@ -311,7 +349,8 @@ impl ThreadPlan {
                         "this kernel cannot batch io_uring's wake-ups (Linux 6.12 can): receiving costs more CPU"
                     );
                 }
-                let worker = Worker::new(receiver, xsk, framer, exporters, ledger, for_thread, stop);
+                let intake = Intake::new(framer, exporters, ledger, rules, epoch, receiver.sockets().len(), for_thread);
+                let worker = Worker::new(receiver, xsk, intake, stop);
                 let _ = ready.send(Ok(()));
                 let ended = worker.run();
                 if let Err(error) = &ended {
@@ -342,10 +381,11 @@ impl ThreadPlan {
     ) -> Result<(ReceiveThread, Arc<StreamCounters>), StartError> {
         let (counters, exchange, framer) = self.framer(&[PayloadKind::Syslog]);
         let streams = Arc::new(StreamCounters::default());
-        let intake = Intake::new(
+        let intake = stream::intake::Intake::new(
             framer,
             ExporterCache::new(Arc::clone(&self.allow_list), self.partitions),
             ThreadLedger::new(Arc::clone(&self.book)),
+            in_force::Reader::new(Arc::clone(&self.rules)),
             Arc::clone(&counters),
             Arc::clone(&streams),
         );
@@ -387,7 +427,10 @@ pub struct Collector {
     threads: Vec<ReceiveThread>,
     producer: Producer,
     sender: Arc<dyn FrameSender>,
-    allow_list: Arc<SharedAllowList>,
+    allow_list: Arc<InForce<AllowList>>,
+    limits: Limits,
+    rules: Arc<InForce<RuleSet>>,
+    listeners: Vec<config::Listener>,
     stop: Arc<AtomicBool>,
     addresses: Vec<SocketAddr>,
     /// Absent without a TCP or TLS listener.
@@ -475,7 +518,16 @@ impl Collector {
 
     /// Puts another allow-list in force, within milliseconds.
     pub fn reload(&self, exporters: &config::Exporters) {
-        self.allow_list.replace(AllowList::new(exporters));
+        self.allow_list.replace(AllowList::new(exporters, self.limits));
+    }
+
+    /// Puts the rules that `listeners` have now in force, for the listeners that run, and gives back all that are. On an error
+    /// the old ones stay.
+    pub fn reload_rules(&self, listeners: &[config::Listener]) -> Result<Arc<RuleSet>, RulesError> {
+        let rules = self.rules.current().changed(&self.listeners, listeners)?;
+        rules.say(&self.listeners, self.limits == Limits::Kernel);
+        self.rules.replace(rules);
+        Ok(self.rules.current())
     }
 
     /// Reads the certificates of the TLS listeners again, for new connections, from the files that `listeners` name now.

@@ -4,7 +4,9 @@ use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use filter::Judgement;
 use rustc_hash::FxHashMap;
+use wire::ledger;
 
 /// Exporters whose drops are told apart, for each thread; those of all others are added up.
 pub const DROPPED_EXPORTERS_MAX: usize = 1024;
@@ -68,6 +70,12 @@ cells! {
     not_allowed,
     /// Dropped: the kernel gave no usable sender.
     malformed,
+    /// Dropped: the exporter sends more than its rate.
+    rate_limited,
+    /// Dropped: facility and severity are masked out at the listener.
+    pri_masked,
+    /// Dropped: by the listener's patterns.
+    filtered,
     /// Dropped: all frame buffers wait for the bus.
     no_buffer,
     /// Dropped by the kernel: the socket's buffer was full.
@@ -84,7 +92,41 @@ cells! {
     frames_by_stop,
 }
 
+impl ThreadCounters {
+    /// Counts what is dropped by a listener's rules, and gives the ledger's cell for it; `None` for what passes.
+    pub fn refused_by(&self, judgement: Judgement) -> Option<ledger::Cell> {
+        match judgement {
+            Judgement::Passes => None,
+            Judgement::PriMasked => {
+                self.pri_masked.add(1);
+                Some(ledger::Cell::PriMasked)
+            }
+            Judgement::Filtered => {
+                self.filtered.add(1);
+                Some(ledger::Cell::Filtered)
+            }
+        }
+    }
+}
+
 impl Counts {
+    /// Datagrams received and not framed, whatever the reason.
+    pub fn dropped(&self) -> u64 {
+        self.dropped_by_reason().iter().map(|(_, count)| count).sum()
+    }
+
+    /// The same by reason, as metrics name it.
+    pub fn dropped_by_reason(&self) -> [(&'static str, u64); 6] {
+        [
+            ("not_allowed", self.not_allowed),
+            ("rate_limited", self.rate_limited),
+            ("pri_masked", self.pri_masked),
+            ("filtered", self.filtered),
+            ("no_buffer", self.no_buffer),
+            ("malformed", self.malformed),
+        ]
+    }
+
     /// Frames handed to the producer.
     pub fn frames(&self) -> u64 {
         self.frames_by_size + self.frames_by_age + self.frames_by_stop

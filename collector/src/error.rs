@@ -3,6 +3,8 @@
 use std::io;
 use std::net::SocketAddr;
 
+use filter::RulesError;
+
 use crate::receive::xsk::error::XskError;
 use crate::stream::tls::TlsError;
 
@@ -14,6 +16,9 @@ pub enum StartError {
         "the configuration has no [collector] section: add one, with cores and at least one [[collector.listener]]"
     )]
     NotConfigured,
+    /// a pattern that cannot be used
+    #[error("collector.listener: {0}")]
+    Rules(#[from] RulesError),
     /// somebody has the port
     #[error(
         "{protocol} port in use: {address} is taken by another program, another collector or another listener; \

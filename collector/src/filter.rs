@@ -1,9 +1,10 @@
 //! The filter in the kernel while the collector runs: read by the metrics, rewritten on reload.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use daemon::metrics::Text;
 use daemon::repeat::Repeat;
+use filter::Compiled;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -14,7 +15,7 @@ use crate::xdp::{Count, Redirect, XdpError, XdpFilter};
 /// The attached XDP program, shared between threads. It leaves the interfaces with the last clone.
 #[derive(Clone)]
 pub struct Filter {
-    inner: Arc<Mutex<XdpFilter>>,
+    inner: Arc<Mutex<Program>>,
     unreadable: Arc<Repeat>,
     interfaces: Arc<Attached>,
 }
@@ -27,21 +28,32 @@ pub struct Attached {
     pub after: InterfaceCounts,
 }
 
+struct Program {
+    filter: XdpFilter,
+    /// What is in force in it, by listener.
+    rules: Vec<Arc<Compiled>>,
+}
+
 impl Filter {
-    /// Loads the program for `listeners` and attaches it to the configured interfaces; what it accepts goes to AF_XDP
-    /// sockets if there are such.
+    /// Loads the program for `listeners`, with `rules` by their numbers, and attaches it to the configured interfaces; what it
+    /// accepts goes to AF_XDP sockets if there are such.
     pub fn attach(
         settings: &config::Xdp,
         listeners: &[SocketAddr],
         exporters: &config::Exporters,
+        rules: &[Arc<Compiled>],
         redirect: Option<&Redirect<'_>>,
     ) -> Result<Self, XdpError> {
-        let mut filter = XdpFilter::load(listeners, exporters)?;
+        let mut program = Program {
+            filter: XdpFilter::load(listeners, exporters)?,
+            rules: Vec::new(),
+        };
+        program.set_rules(rules)?;
         if let Some(redirect) = redirect {
-            filter.redirect_to(redirect)?;
+            program.filter.redirect_to(redirect)?;
         }
         let before = interface::read(&settings.interfaces);
-        filter.attach(&settings.interfaces, settings.mode)?;
+        program.filter.attach(&settings.interfaces, settings.mode)?;
         let attached = Attached {
             interfaces: settings.interfaces.clone(),
             before,
@@ -53,7 +65,7 @@ impl Filter {
             settings.mode
         );
         Ok(Self {
-            inner: Arc::new(Mutex::new(filter)),
+            inner: Arc::new(Mutex::new(program)),
             unreadable: Arc::new(Repeat::every(Duration::from_mins(1))),
             interfaces: Arc::new(attached),
         })
@@ -61,19 +73,17 @@ impl Filter {
 
     /// Puts other exporters in force.
     pub fn reload(&self, exporters: &config::Exporters) -> Result<(), XdpError> {
-        self.inner
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .reload(exporters)
+        self.lock().filter.reload(exporters)
+    }
+
+    /// Puts other rules in force, by the listeners' numbers.
+    pub fn reload_rules(&self, rules: &[Arc<Compiled>]) -> Result<(), XdpError> {
+        self.lock().set_rules(rules)
     }
 
     /// Sends nothing to AF_XDP sockets any more, so that what is in them can be taken to its end.
     pub fn end_redirect(&self) {
-        let ended = self
-            .inner
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .end_redirect();
+        let ended = self.lock().filter.end_redirect();
         if let Err(error) = ended {
             tracing::error!(
                 "datagrams still go to the AF_XDP sockets, and the last of them may be lost: {error}"
@@ -87,7 +97,7 @@ impl Filter {
 
     /// What the program has counted.
     pub fn counts(&self) -> Result<Vec<Count>, XdpError> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner).counts()
+        self.lock().filter.counts()
     }
 
     /// Writes the counters of the program. Counters that cannot be read are absent, and that is said.
@@ -97,5 +107,31 @@ impl Filter {
             Err(error) if self.unreadable.due() => tracing::error!("metrics lack the XDP counters: {error}"),
             Err(_) => {}
         }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Program> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Program {
+    /// What is in force already is not written again. On an error, those before it are in force.
+    fn set_rules(&mut self, rules: &[Arc<Compiled>]) -> Result<(), XdpError> {
+        for (place, compiled) in rules.iter().enumerate() {
+            let number = place as u32;
+            let same = self
+                .rules
+                .get(place)
+                .is_some_and(|now| Arc::ptr_eq(now, compiled));
+            if same || !self.filter.has_room_for(number) {
+                continue;
+            }
+            self.filter.set_filter(number, compiled.kernel())?;
+            match self.rules.get_mut(place) {
+                Some(now) => *now = Arc::clone(compiled),
+                None => self.rules.push(Arc::clone(compiled)),
+            }
+        }
+        Ok(())
     }
 }

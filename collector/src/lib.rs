@@ -1,10 +1,10 @@
 //! Receives datagrams, frames them, gives them to the bus.
 //!
 //! - [`receive`]: UDP sockets with io_uring, and AF_XDP; the only room with `unsafe` code;
-//! - [`allow_list`]: who may send;
+//! - [`allow_list`]: who may send, and how much; [`rules`]: what listeners ask of payloads; [`in_force`]: both, while they are reloaded;
 //! - [`framer`]: datagrams into frames, one open frame for each stream;
 //! - [`exchange`]: closed frames one way, empty buffers back;
-//! - [`worker`]: the loop of a receive thread: receive, allow, frame;
+//! - [`worker`]: the loop of a receive thread; [`intake`]: the way of a datagram behind it: allow, filter, frame;
 //! - [`stream`]: syslog over TCP and TLS, on a thread of its own;
 //! - [`producer`]: the thread that gives frames to the bus;
 //! - [`ledger`]: in which cell every datagram is, by exporter and minute, and its way to the database;
@@ -24,11 +24,14 @@ pub mod error;
 pub mod exchange;
 pub mod filter;
 pub mod framer;
+pub mod in_force;
+pub mod intake;
 pub mod ledger;
 pub mod metrics;
 pub mod privileges;
 pub mod producer;
 pub mod receive;
+pub mod rules;
 pub mod run;
 pub mod stream;
 pub mod worker;

@@ -12,7 +12,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// Receives datagrams of routers, frames them and gives them to the bus.
 ///
 /// SIGTERM and SIGINT end it when everything received is delivered (at most 30 s), a second one at once. SIGHUP reads
-/// the allow-list and TLS certificates again. Exit code: 0 everything was delivered, 2 it could not start, 3 something was lost.
+/// the allow-list, rates, the listeners' rules and TLS certificates again. Exit code: 0 everything was delivered, 2 it could not start, 3 something was lost.
 #[derive(Parser)]
 #[command(version, name = "natrail-collector")]
 struct Arguments {

@@ -55,7 +55,7 @@ const FRAMED: Metric = counter(
 const DROPPED: Metric = counter(
     "natrail_collector_datagrams_dropped_total",
     &["reason"],
-    "Datagrams received and dropped: not_allowed (exporter not on the allow-list), no_buffer (the bus does not keep up), malformed (no usable sender; by AF_XDP, a wrong checksum).",
+    "Datagrams received and dropped: not_allowed (exporter not on the allow-list), rate_limited (more than the exporter's rate_max), pri_masked (facilities, severity_max), filtered (keep, drop), no_buffer (the bus does not keep up), malformed (no usable sender; by AF_XDP, a wrong checksum).",
 );
 const EXPORTER_DROPPED: Metric = counter(
     "natrail_collector_exporter_dropped_total",
@@ -405,12 +405,7 @@ fn render_own(view: &View, text: &mut Text) {
     single(text, &RECEIVED, counts.received);
     single(text, &RECEIVED_BYTES, counts.received_bytes);
     single(text, &FRAMED, counts.framed);
-    let reasons = [
-        ("not_allowed", counts.not_allowed),
-        ("no_buffer", counts.no_buffer),
-        ("malformed", counts.malformed),
-    ];
-    labelled(text, &DROPPED, reasons);
+    labelled(text, &DROPPED, counts.dropped_by_reason());
     exporters(view, text);
     single(text, &TRUNCATED, counts.truncated);
     single(text, &KERNEL_DROPS, counts.kernel_drops);

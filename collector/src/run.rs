@@ -171,7 +171,8 @@ fn serve(
     None
 }
 
-/// Puts the file's allow-list in force, and certificates for new connections; what cannot be used changes nothing.
+/// Puts the file's allow-list, rates and the listeners' rules in force, and certificates for new connections; what cannot be
+/// used changes nothing.
 fn reload(path: &Path, collector: &Collector, xdp: Option<&Filter>) {
     let Config {
         exporters,
@@ -180,12 +181,13 @@ fn reload(path: &Path, collector: &Collector, xdp: Option<&Filter>) {
     } = match Config::load(path) {
         Ok(config) => config,
         Err(error) => {
-            tracing::error!("reload: the allow-list stays as it was: {error}");
+            tracing::error!("reload: the allow-list stays as it was, and so do all rules: {error}");
             return;
         }
     };
     collector.reload(&exporters);
     let listeners = settings.map(|settings| settings.listeners).unwrap_or_default();
+    reload_rules(&listeners, collector, xdp);
     for (address, reloaded) in collector.reload_certificates(&listeners) {
         match reloaded {
             Ok(()) => tracing::info!("reload: listener {address} has read its certificate again"),
@@ -202,8 +204,23 @@ fn reload(path: &Path, collector: &Collector, xdp: Option<&Filter>) {
         format!("{} entries", exporters.list.len())
     };
     tracing::info!(
-        "reload: allow-list is in force ({allowed}); allow-list and certificates apart, settings need a restart"
+        "reload: allow-list is in force ({allowed}); exporters, listeners' rules and certificates apart, settings need a restart"
     );
+}
+
+fn reload_rules(listeners: &[config::Listener], collector: &Collector, xdp: Option<&Filter>) {
+    let rules = match collector.reload_rules(listeners) {
+        Ok(rules) => rules,
+        Err(error) => {
+            tracing::error!("reload: the listeners' rules stay as they were: {error}");
+            return;
+        }
+    };
+    if let Some(Err(error)) = xdp.map(|xdp| xdp.reload_rules(&rules.datagrams)) {
+        tracing::error!(
+            "reload: the XDP program keeps old rules, besides the new ones in user space: {error:#}"
+        );
+    }
 }
 
 fn report(outcome: &Outcome, waiting: u64) -> ExitCode {
@@ -213,14 +230,14 @@ fn report(outcome: &Outcome, waiting: u64) -> ExitCode {
         thread_failed,
         given_up: _,
     } = outcome;
+    let reasons = counts.dropped_by_reason();
+    let reasons = reasons.map(|(reason, count)| format!("{} {count}", reason.replace('_', " ")));
     tracing::info!(
-        "{} datagrams received, {} framed, {} dropped (not allowed {}, no buffer {}, malformed {}); {} dropped by the kernel",
+        "{} datagrams received, {} framed, {} dropped ({}); {} dropped by the kernel",
         counts.received,
         counts.framed,
-        counts.not_allowed + counts.no_buffer + counts.malformed,
-        counts.not_allowed,
-        counts.no_buffer,
-        counts.malformed,
+        counts.dropped(),
+        reasons.join(", "),
         counts.kernel_drops,
     );
     if undelivered.frames() == 0 && !thread_failed {

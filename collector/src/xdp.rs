@@ -14,13 +14,16 @@ use aya::maps::lpm_trie::{Key, LpmTrie};
 use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
 use aya::programs::links::FdLink;
 use aya::programs::{ProgramError, TestRun, TestRunOptions, Xdp};
-use aya::{Ebpf, Pod};
+use aya::{Ebpf, EbpfLoader, Pod};
 use config::{Exporter, Exporters, XdpMode};
 use ipnet::IpNet;
+use wire::filter::Filter;
+use wire::limit::Limit;
 use wire::verdict::{
-    BoundListener, Counter, ExporterId, Listener, MAP_BOUND_LISTENERS, MAP_COUNTERS, MAP_EXPORTERS_V4,
-    MAP_EXPORTERS_V6, MAP_LISTENERS, MAP_SETTINGS, MAX_BOUND_LISTENERS, MAX_PORTS, NO_EXPORTER, PROGRAM,
-    Settings, VERDICTS, Verdict, counter_index,
+    BoundListener, Counter, ExporterId, FILTERS_PER_LISTENER, Listener, ListenerNumber, MAP_BOUND_LISTENERS,
+    MAP_COUNTERS, MAP_EXPORTERS_V4, MAP_EXPORTERS_V6, MAP_FILTERS, MAP_LISTENERS, MAP_SETTINGS,
+    MAX_BOUND_LISTENERS, MAX_PORTS, NO_EXPORTER, NO_FILTER, PROGRAM, Settings, VERDICTS, Verdict,
+    counter_index,
 };
 
 use error::{attach_error, load_error, map_error, missing, mode_name};
@@ -29,6 +32,7 @@ use numbers::{Cells, Numbers, add, subtract};
 mod error;
 mod numbers;
 mod redirect;
+mod rules;
 
 pub use error::XdpError;
 pub(crate) use error::{has_code, reasons};
@@ -56,18 +60,26 @@ pub struct XdpFilter {
     exporters: Numbers,
     /// Places of the XSKMAP that may have a socket, from 0.
     redirected_sockets: u32,
+    /// What stands in the map of filters in force, by listener, as far as there is room for filters.
+    in_force: Vec<u32>,
 }
 
 impl XdpFilter {
-    /// Loads the program for these listeners and exporters. Nothing is filtered before [`Self::attach`].
+    /// Loads the program for these listeners and exporters. Nothing is filtered before [`Self::attach`]. A listener's number is
+    /// its place here; none has a filter yet.
     pub fn load(listeners: &[SocketAddr], exporters: &Exporters) -> Result<Self, XdpError> {
-        let mut program = Ebpf::load(OBJECT).map_err(|error| load_error(&error))?;
+        let filters = rules::filters(listeners.len());
+        let mut program = EbpfLoader::new()
+            .map_max_entries(MAP_FILTERS, filters)
+            .load(OBJECT)
+            .map_err(|error| load_error(&error))?;
         fill_listeners(&mut program, listeners)?;
         let mut filter = Self {
             program,
             links: Vec::new(),
             exporters: Numbers::default(),
             redirected_sockets: 0,
+            in_force: vec![NO_FILTER; (filters / FILTERS_PER_LISTENER) as usize],
         };
         filter.reload(exporters)?;
         let natrail = filter.xdp()?;
@@ -120,6 +132,9 @@ impl XdpFilter {
         for &(prefix, number) in &change.added {
             let cells = self.cells(number)?;
             self.exporters.add(prefix, number, cells);
+        }
+        self.set_limits(exporters)?;
+        for &(prefix, number) in &change.added {
             self.insert(prefix, number)?;
         }
         if !exporters.allow_all {
@@ -253,8 +268,9 @@ impl XdpFilter {
 }
 
 /// Mean duration of the program on `packet`, in ns, over `repeat` runs in the kernel. The listeners and exporters are such
-/// that `wire::packet::samples::measured` gets the verdicts it names. Needs CAP_BPF, CAP_PERFMON and CAP_NET_ADMIN.
-pub fn nanoseconds_per_packet(packet: &[u8], repeat: u32) -> Result<f64, XdpError> {
+/// that `wire::packet::samples::measured` gets the verdicts it names; both listeners have `rules`. Needs CAP_BPF, CAP_PERFMON
+/// and CAP_NET_ADMIN.
+pub fn nanoseconds_per_packet(packet: &[u8], repeat: u32, rules: Option<&Filter>) -> Result<f64, XdpError> {
     let listeners = [
         SocketAddr::from(([0; 4], 514)),
         SocketAddr::from(([0_u16; 8], 514)),
@@ -269,6 +285,8 @@ pub fn nanoseconds_per_packet(packet: &[u8], repeat: u32) -> Result<f64, XdpErro
             address,
             name: None,
             profile: Default::default(),
+            rate_max: 0,
+            burst: None,
         }
     };
     let list = vec![
@@ -282,6 +300,9 @@ pub fn nanoseconds_per_packet(packet: &[u8], repeat: u32) -> Result<f64, XdpErro
             list,
         },
     )?;
+    for listener in 0..listeners.len() as ListenerNumber {
+        filter.set_filter(listener, rules)?;
+    }
     // The first runs warm the caches.
     filter.test_run(packet, repeat.div_ceil(10))?;
     Ok(filter.test_run(packet, repeat)?.1)
@@ -298,6 +319,10 @@ unsafe impl Pod for Shared<Settings> {}
 unsafe impl Pod for Shared<Listener> {}
 // SAFETY: as above; a test in `wire` says that there is no padding.
 unsafe impl Pod for Shared<BoundListener> {}
+// SAFETY: as above, and so is this.
+unsafe impl Pod for Shared<Filter> {}
+// SAFETY: as above.
+unsafe impl Pod for Shared<Limit> {}
 // SAFETY: as above.
 unsafe impl Pod for Shared<Counter> {}
 
@@ -330,20 +355,35 @@ fn named(exporter: Option<&str>, cells: &Cells) -> impl Iterator<Item = Count> {
 }
 
 fn fill_listeners(program: &mut Ebpf, listeners: &[SocketAddr]) -> Result<(), XdpError> {
-    let mut ports: BTreeMap<u16, u32> = BTreeMap::new();
-    let mut bound = Vec::new();
-    for listener in listeners {
-        let (any, one, address) = match listener.ip() {
-            IpAddr::V4(v4) => (Listener::ANY_V4, Listener::BOUND_V4, v4.to_ipv6_mapped()),
-            IpAddr::V6(v6) => (Listener::ANY_V6, Listener::BOUND_V6, v6),
+    let mut ports: BTreeMap<u16, Listener> = BTreeMap::new();
+    let mut bound: Vec<(BoundListener, ListenerNumber)> = Vec::new();
+    for (number, address) in (0..).zip(listeners) {
+        let of_port = ports.entry(address.port()).or_default();
+        let octets = match address.ip() {
+            IpAddr::V4(v4) => v4.to_ipv6_mapped().octets(),
+            IpAddr::V6(v6) => v6.octets(),
         };
-        let bit = if listener.ip().is_unspecified() { any } else { one };
-        *ports.entry(listener.port()).or_default() |= bit;
-        if bit == one {
-            bound.push(BoundListener {
-                address: address.octets(),
-                port: listener.port(),
-            });
+        match (address.is_ipv4(), address.ip().is_unspecified()) {
+            (true, true) => {
+                of_port.bits |= Listener::ANY_V4;
+                of_port.any_v4 = number;
+            }
+            (false, true) => {
+                of_port.bits |= Listener::ANY_V6;
+                of_port.any_v6 = number;
+            }
+            (is_ipv4, false) => {
+                let bit = [Listener::BOUND_V6, Listener::BOUND_V4][usize::from(is_ipv4)];
+                of_port.bits |= bit;
+                let port = address.port();
+                bound.push((
+                    BoundListener {
+                        address: octets,
+                        port,
+                    },
+                    number,
+                ));
+            }
         }
     }
     if ports.len() > MAX_PORTS as usize || bound.len() > MAX_BOUND_LISTENERS as usize {
@@ -356,17 +396,17 @@ fn fill_listeners(program: &mut Ebpf, listeners: &[SocketAddr]) -> Result<(), Xd
     let map = program
         .map_mut(MAP_BOUND_LISTENERS)
         .ok_or_else(|| missing(MAP_BOUND_LISTENERS))?;
-    let mut map: HashMap<_, Shared<BoundListener>, u8> = HashMap::try_from(map).map_err(error)?;
-    for listener in bound {
-        map.insert(Shared(listener), 0, 0).map_err(error)?;
+    let mut map: HashMap<_, Shared<BoundListener>, ListenerNumber> = HashMap::try_from(map).map_err(error)?;
+    for (listener, number) in bound {
+        map.insert(Shared(listener), number, 0).map_err(error)?;
     }
     let error = |error: MapError| map_error("write", MAP_LISTENERS, &error);
     let map = program
         .map_mut(MAP_LISTENERS)
         .ok_or_else(|| missing(MAP_LISTENERS))?;
     let mut map: HashMap<_, u16, Shared<Listener>> = HashMap::try_from(map).map_err(error)?;
-    for (port, bits) in ports {
-        map.insert(port, Shared(Listener { bits }), 0).map_err(error)?;
+    for (port, listener) in ports {
+        map.insert(port, Shared(listener), 0).map_err(error)?;
     }
     Ok(())
 }

@@ -99,6 +99,13 @@ impl Running {
         self.process.wait_until(PATIENCE, name, ready).expect("it counts");
     }
 
+    /// The same of a collector in a namespace, to the datagram.
+    fn wait_for_received(&self, namespace: &Namespace, name: &str, count: u64) {
+        let metrics = || harness::metrics::get(self.metrics, Some(namespace)).expect("metrics");
+        harness::wait_until(PATIENCE, name, || metrics().count(name, &[]) == count)
+            .unwrap_or_else(|error| panic!("{error}: {:?}", metrics()));
+    }
+
     fn wait_for_log(&mut self, words: &str) {
         let path = format!("/proc/{}", self.process.pid());
         assert!(Path::new(&path).exists(), "it runs");
@@ -271,6 +278,65 @@ fn the_filter_in_the_kernel_counts_and_is_reloaded_without_privileges() {
         1,
     );
     wait(&running, framed, &[], 2);
+}
+
+/// The same rules in the kernel, and in user space for what comes around it; each datagram is counted on one side.
+#[test]
+fn rules_are_kept_in_the_kernel_and_around_it_and_follow_sighup() {
+    let (here, there) = (
+        Namespace::new("col").expect("namespace"),
+        Namespace::new("exp").expect("namespace"),
+    );
+    let (mine, theirs) = ("198.51.100.1/24", "198.51.100.2/24");
+    harness::netns::veth((&here, "col0", &[mine]), (&there, "exp0", &[theirs])).expect("veth");
+    let text = |rules: &str| {
+        configuration("natrail", "198.51.100.2", "").replace(
+            "address = \"127.0.0.1:0\"",
+            &format!("address = \"0.0.0.0:5514\"\n{rules}"),
+        ) + "[collector.xdp]\ninterfaces = [\"col0\"]\n"
+    };
+    let setup = Setup::new(&text("keep = ['one']\nfacilities = ['local0']"));
+    let mut running = setup.start_as(here.command(PROGRAM), NO_KAFKA);
+    running.wait_for_log("filtered in the kernel");
+    let send = |payload: &[u8]| {
+        let send = || exporter("198.51.100.2:0", "198.51.100.1:5514".parse().expect("address")).send(payload);
+        there.run(send).expect("runs").expect("sends");
+    };
+    let wait = |running: &Running, name: &str, label: (&str, &str), count: u64| {
+        let metrics = || harness::metrics::get(running.metrics, Some(&here)).expect("metrics");
+        let ready = || metrics().count(name, &[label]) == count;
+        harness::wait_until(PATIENCE, name, ready)
+            .unwrap_or_else(|error| panic!("{error}: {label:?}: {:?}", metrics()));
+    };
+    let packets = "natrail_xdp_packets_total";
+    let dropped = "natrail_collector_datagrams_dropped_total";
+    let received = "natrail_collector_datagrams_received_total";
+    for payload in ["<134>one", "<134>two", "<30>one"] {
+        send(payload.as_bytes());
+        // In fragments: the program sees no payload.
+        send(&[payload.as_bytes(), &[b' '; 4000]].concat());
+    }
+    wait(&running, packets, ("verdict", "accepted"), 1);
+    wait(&running, packets, ("verdict", "filtered"), 1);
+    wait(&running, packets, ("verdict", "pri_masked"), 1);
+    wait(&running, dropped, ("reason", "filtered"), 1);
+    wait(&running, dropped, ("reason", "pri_masked"), 1);
+    running.wait_for_received(&here, received, 4);
+
+    // A pattern that cannot be used changes nothing, another one does, without privileges.
+    setup.write(&text("keep = ['on(e']"));
+    running.process.hang_up().expect("signals");
+    running.wait_for_log("unclosed group");
+    send(b"<134>two");
+    wait(&running, packets, ("verdict", "filtered"), 2);
+    setup.write(&text("keep = ['two']"));
+    running.process.hang_up().expect("signals");
+    running.wait_for_log("allow-list is in force");
+    send(b"<30>two");
+    wait(&running, packets, ("verdict", "accepted"), 2);
+    send(b"<134>one");
+    wait(&running, packets, ("verdict", "filtered"), 3);
+    running.wait_for_received(&here, received, 5);
 }
 
 #[test]

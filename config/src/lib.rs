@@ -3,6 +3,7 @@
 //! Unknown keys are refused. The doc comment of a field is its manual.
 
 mod bus;
+mod filter;
 mod listener;
 mod receive;
 
@@ -13,8 +14,14 @@ use ipnet::IpNet;
 use serde::Deserialize;
 
 pub use bus::{Bus, BusKind, Compression, Log, Sync, WhenFull};
+pub use filter::{Facility, Severity};
 pub use listener::{Listener, ListenerKind, Spread, StreamLimits, TlsFiles, Transport};
 pub use receive::{AfXdp, Choice, ReceivePath};
+
+/// Highest `rate_max` of an exporter.
+const RATE_MAX: u32 = 10_000_000;
+/// Highest `burst` of an exporter.
+const BURST_MAX: u32 = 1_000_000;
 
 /// Where the configuration is looked for when none is named.
 pub const DEFAULT_PATH: &str = "/etc/natrail/natrail.toml";
@@ -164,6 +171,41 @@ pub struct Exporter {
     /// Format of its messages: `auto`, or one that `natrail decode --help` lists.
     #[serde(default, deserialize_with = "profile")]
     pub profile: decode::Profile,
+    /// Most datagrams a second, up to 10000000; those beyond are dropped and counted. 0 or absent: no limit. TCP and TLS have
+    /// none: there, the peer waits.
+    #[serde(default)]
+    pub rate_max: u32,
+    /// Datagrams that may come at once after a silence, up to 1000000; what `rate_max` gives in a second if absent.
+    pub burst: Option<u32>,
+}
+
+impl Exporter {
+    /// Datagrams that may come at once, if there is a rate.
+    pub fn burst(&self) -> u32 {
+        self.burst.unwrap_or(self.rate_max.min(BURST_MAX))
+    }
+
+    fn problems(&self) -> Vec<String> {
+        let mut problems = Vec::new();
+        let mut check = |ok: bool, problem: String| {
+            if !ok {
+                problems.push(format!("exporter {}: {problem}", self.address));
+            }
+        };
+        check(
+            self.rate_max <= RATE_MAX,
+            format!("rate_max must be at most {RATE_MAX}"),
+        );
+        check(
+            self.burst.is_none_or(|burst| (1..=BURST_MAX).contains(&burst)),
+            format!("burst must be from 1 to {BURST_MAX}"),
+        );
+        check(
+            self.burst.is_none() || self.rate_max > 0,
+            "burst is for rate_max".into(),
+        );
+        problems
+    }
 }
 
 fn address_or_prefix<'de, D: serde::Deserializer<'de>>(from: D) -> Result<IpNet, D::Error> {
@@ -331,7 +373,13 @@ impl Config {
             self.exporters.allow_all || !self.exporters.list.is_empty(),
             "no exporter may send: list some under [[exporters.exporter]], or set exporters.allow_all = true",
         );
+        problems.extend(self.exporters.list.iter().flat_map(Exporter::problems));
         if let Some(collector) = &self.collector {
+            let mut check = |ok: bool, problem: &str| {
+                if !ok {
+                    problems.push(problem.to_owned());
+                }
+            };
             check(
                 !collector.cores.is_empty(),
                 "collector.cores must name at least one CPU",
@@ -459,6 +507,23 @@ mod tests {
                 "only kind",
             ),
             (&listener(SECOND), "same address"),
+            (&listener("keep = [\"a(\"]"), "unclosed group"),
+            (&listener("keep = [\"a\"]\nfilter_bytes = 1025"), "from 1 to 1024"),
+            (&listener("filter_bytes = 100"), "filter_bytes is for"),
+            (&listener("facilities = []"), "at least one"),
+            (&listener("facilities = [\"local8\"]"), "local8"),
+            (
+                &listener("severity_max = \"info\"").replace("syslog", "netflow"),
+                "are for kind",
+            ),
+            (
+                "[[exporters.exporter]]\naddress = \"10.0.0.1\"\nrate_max = 10000001",
+                "exporter 10.0.0.1/32: rate_max",
+            ),
+            (
+                "[[exporters.exporter]]\naddress = \"10.0.0.1\"\nburst = 5",
+                "burst is for rate_max",
+            ),
         ] {
             let error = parse(text).expect_err(text).to_string();
             assert!(error.contains(word), "{error}");

@@ -7,6 +7,8 @@ use std::time::Duration;
 
 use serde::Deserialize;
 
+use crate::filter::{Facility, Severity};
+
 /// `[[collector.listener]]`: one address to receive on.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -21,6 +23,19 @@ pub struct Listener {
     /// The first two need CAP_BPF; without it, a warning says so, and it is as with `off`. With `receive = "af_xdp"` the XDP
     /// program does the same.
     spread: Option<Spread>,
+    /// Syslog: with patterns here, a message that matches none of them is dropped and counted. The syntax is that of the `regex`
+    /// crate, over octets and ASCII; a pattern matches anywhere unless it is anchored.
+    #[serde(default)]
+    pub(crate) keep: Vec<String>,
+    /// Syslog: a message that matches one of these patterns is dropped and counted, whatever `keep` says.
+    #[serde(default)]
+    pub(crate) drop: Vec<String>,
+    /// First octets of a message that `keep` and `drop` look at, up to 1024; 256 if absent. `$` matches where they end.
+    pub(crate) filter_bytes: Option<usize>,
+    /// Syslog: a message of another facility than these is dropped and counted: `kern`, `user`, …, `local7`.
+    pub(crate) facilities: Option<Vec<Facility>>,
+    /// Syslog: a message less grave than this is dropped and counted: `emerg`, `alert`, `crit`, `err`, `warning`, `notice`, `info`, `debug`.
+    pub(crate) severity_max: Option<Severity>,
     /// `udp`; for syslog also `tcp` (RFC 6587) and `tls` (RFC 5425; port 6514). What follows is for those two.
     #[serde(default)]
     pub transport: Transport,
@@ -197,6 +212,9 @@ impl Listener {
             (1..=600).contains(&limits.handshake.as_secs()),
             "handshake_s must be from 1 to 600",
         );
+        self.rules_problems()
+            .iter()
+            .for_each(|problem| check(false, problem));
         problems
     }
 }

@@ -3,6 +3,7 @@
 mod bus;
 mod listener;
 mod receive;
+mod rules;
 
 use std::collections::HashSet;
 use std::io::Write;
@@ -13,6 +14,7 @@ use std::process::ExitCode;
 
 use config::{Config, ConfigError, Transport, XdpMode};
 use serde::Serialize;
+use wire::verdict::MAX_FILTERED_LISTENERS;
 
 /// Say what the configuration means and what is wrong with it, without touching anything.
 ///
@@ -67,6 +69,9 @@ struct ExporterMeaning {
     address: String,
     name: Option<String>,
     profile: &'static str,
+    /// Datagrams a second; 0: no limit.
+    rate_max: u32,
+    burst: u32,
 }
 
 #[derive(Debug, Serialize)]
@@ -126,7 +131,7 @@ fn meaning(config: &Config) -> Meaning {
         bus: bus::Meaning::new(&config.bus),
         collector: config.collector.as_ref().map(|collector| CollectorMeaning {
             cores: collector.cores.clone(),
-            listeners: collector.listeners.iter().map(listener::Meaning::new).collect(),
+            listeners: listeners(collector),
             xdp_interfaces: collector
                 .xdp
                 .iter()
@@ -152,6 +157,8 @@ fn meaning(config: &Config) -> Meaning {
                 address: exporter.address.to_string(),
                 name: exporter.name.clone(),
                 profile: exporter.profile.name(),
+                rate_max: exporter.rate_max,
+                burst: exporter.burst(),
             })
             .collect(),
         consumer: ConsumerMeaning {
@@ -163,6 +170,17 @@ fn meaning(config: &Config) -> Meaning {
         },
         database: without_password(&config.database.url),
     }
+}
+
+fn listeners(collector: &config::Collector) -> Vec<listener::Meaning> {
+    let mut datagrams = 0;
+    let mut meaning = |listener: &config::Listener| {
+        let is_udp = listener.transport == Transport::Udp;
+        let has_xdp = collector.xdp.is_some() && is_udp && datagrams < MAX_FILTERED_LISTENERS;
+        datagrams += u32::from(is_udp);
+        listener::Meaning::new(listener, has_xdp)
+    };
+    collector.listeners.iter().map(&mut meaning).collect()
 }
 
 /// The connection string with `***` where it has a password.
@@ -364,9 +382,13 @@ fn print_meaning(out: &mut impl Write, meaning: &Meaning) -> std::io::Result<()>
             ""
         };
         let name = exporter.name.as_deref().unwrap_or("-");
+        let limit = match exporter.rate_max {
+            0 => String::new(),
+            rate => format!(", at most {rate} datagrams/s, {} at once", exporter.burst),
+        };
         writeln!(
             out,
-            "{title:<10} {:<24} {name:<20} {}",
+            "{title:<10} {:<24} {name:<20} {}{limit}",
             exporter.address, exporter.profile
         )?;
     }

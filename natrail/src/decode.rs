@@ -64,15 +64,7 @@ pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<ExitCode> {
         .map(|time| ns(time).context("--received is not a time of 1678 to 2261"))
         .transpose()?;
     let name = args.file.display();
-    let mut input: Box<dyn BufRead> = if args.file == Path::new("-") {
-        Box::new(BufReader::with_capacity(BUFFER_BYTES, io::stdin().lock()))
-    } else {
-        let file = File::open(&args.file).with_context(|| format!("cannot open {name}"))?;
-        if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
-            bail!("cannot read {name}: it is a directory; name a file with one message per line");
-        }
-        Box::new(BufReader::with_capacity(BUFFER_BYTES, file))
-    };
+    let mut input = open(&args.file)?;
     // Somebody who types lines wants to see each answer.
     let at_once = io::stdout().is_terminal();
     let mut output = BufWriter::with_capacity(BUFFER_BYTES, io::stdout().lock());
@@ -92,6 +84,22 @@ pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<ExitCode> {
     }
     reader_left(output.flush())?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A file with one message per line; `-` is standard input.
+pub(crate) fn open(path: &Path) -> anyhow::Result<Box<dyn BufRead>> {
+    if path == Path::new("-") {
+        return Ok(Box::new(BufReader::with_capacity(
+            BUFFER_BYTES,
+            io::stdin().lock(),
+        )));
+    }
+    let name = path.display();
+    let file = File::open(path).with_context(|| format!("cannot open {name}"))?;
+    if file.metadata().is_ok_and(|metadata| metadata.is_dir()) {
+        bail!("cannot read {name}: it is a directory; name a file with one message per line");
+    }
+    Ok(Box::new(BufReader::with_capacity(BUFFER_BYTES, file)))
 }
 
 /// Whether output failed since nobody reads it any more, which is no error (`natrail decode … | head`).
@@ -125,13 +133,13 @@ fn profile(args: &Args, config: Option<&Path>) -> anyhow::Result<Profile> {
 
 /// A line of input. Of one that is too long to be decoded only the begin is kept.
 #[derive(Default)]
-struct Line {
-    bytes: Vec<u8>,
+pub(crate) struct Line {
+    pub(crate) bytes: Vec<u8>,
 }
 
 impl Line {
     /// Reads the next line, without its LF; `false` at the end of the input.
-    fn read(&mut self, input: &mut impl BufRead) -> io::Result<bool> {
+    pub(crate) fn read(&mut self, input: &mut impl BufRead) -> io::Result<bool> {
         self.bytes.clear();
         let mut any = false;
         loop {

@@ -4,6 +4,7 @@
 //! - [`db`]: the database's schema and state, and its comparison with what was expected;
 //! - [`mod@log`]: what the frame log on this machine's disk holds;
 //! - [`mod@decode`]: what the decoders make of messages;
+//! - [`mod@filter`]: what a listener's rules make of messages;
 //! - [`formats`]: which formats are read;
 //! - [`ledger`]: where every datagram is, and whether all of it adds up;
 //! - [`trace`]: who had this public address and port at this moment;
@@ -12,6 +13,7 @@
 mod check;
 mod db;
 mod decode;
+mod filter;
 mod formats;
 mod generate;
 mod ledger;
@@ -43,6 +45,7 @@ enum Command {
     Db(db::Args),
     Log(log::Args),
     Decode(decode::Args),
+    Filter(filter::Args),
     Formats(formats::Args),
     Ledger(ledger::Args),
     Trace(trace::Args),
@@ -72,6 +75,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Db(args) => db::run(args, config),
         Command::Log(args) => log::run(args, config),
         Command::Decode(args) => decode::run(args, config),
+        Command::Filter(args) => filter::run(args, config),
         Command::Formats(args) => formats::run(&args),
         Command::Ledger(args) => ledger::run(args, config),
         Command::Trace(args) => trace::run(args, config),

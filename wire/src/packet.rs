@@ -6,8 +6,8 @@
 //!
 //! Understood are Ethernet, one or two tags (802.1Q, 802.1ad), IPv4 with options (RFC 791), IPv6 (RFC 8200) without
 //! extension headers but the fragment header, and UDP (RFC 768). All else is not ours and passes; so do fragments.
-//! The filter therefore saves work, it does not replace the check of the allow-list in user space: a datagram may come
-//! around it in fragments or behind extension headers.
+//! The filter therefore saves work, it does not replace the checks in user space: a datagram may come around it in fragments
+//! or behind extension headers.
 #![allow(
     clippy::inline_always,
     reason = "the kernel's verifier follows a function better when it is inlined"
@@ -16,7 +16,8 @@
 #[cfg(any(test, feature = "samples"))]
 pub mod samples;
 
-use crate::verdict::{BoundListener, ExporterId, Listener, NO_EXPORTER, Verdict};
+use crate::filter::{self, Judgement, Rules};
+use crate::verdict::{BoundListener, ExporterId, Listener, ListenerNumber, NO_EXPORTER, Verdict};
 
 /// A packet from its Ethernet header on.
 pub trait Packet {
@@ -42,14 +43,18 @@ impl Packet for [u8] {
 pub trait Tables {
     /// Who listens on UDP port `port`.
     fn listener(&self, port: u16) -> Option<Listener>;
-    /// Whether somebody listens on exactly this address and port.
-    fn bound(&self, listener: &BoundListener) -> bool;
+    /// Who listens on exactly this address and port.
+    fn bound(&self, listener: &BoundListener) -> Option<ListenerNumber>;
     /// Exporter with the longest prefix that holds `address`.
     fn exporter_v4(&self, address: [u8; 4]) -> Option<ExporterId>;
     /// Exporter with the longest prefix that holds `address`.
     fn exporter_v6(&self, address: [u8; 16]) -> Option<ExporterId>;
     /// Whether sources that are no exporter are accepted.
     fn allow_all(&self) -> bool;
+    /// Takes one out of the exporter's token bucket; `false` if there is none.
+    fn admits(&self, exporter: ExporterId) -> bool;
+    /// What the listener asks of payloads, if it asks anything.
+    fn rules(&self, listener: ListenerNumber) -> Option<impl Rules>;
 }
 
 /// Verdict on a packet, and the exporter to whom it is counted.
@@ -174,31 +179,34 @@ pub fn dissect<P: Packet + ?Sized>(packet: &P) -> Content {
 /// The verdict on a packet.
 #[inline(always)]
 pub fn decide<P: Packet + ?Sized, T: Tables>(packet: &P, tables: &T) -> Decision {
-    struct Judge<'a, T>(&'a T);
+    struct Judge<'a, P: ?Sized, T>(&'a P, &'a T);
 
-    impl<T: Tables> Visitor for Judge<'_, T> {
+    impl<P: Packet + ?Sized, T: Tables> Visitor for Judge<'_, P, T> {
         type Answer = Decision;
 
         #[inline(always)]
         fn visit(self, content: Content) -> Decision {
-            judge(&content, self.0)
+            let Self(packet, tables) = self;
+            judge(packet, &content, tables)
         }
     }
 
-    visit(packet, Judge(tables))
+    visit(packet, Judge(packet, tables))
 }
 
 /// The verdict on a packet with such content.
 #[inline(always)]
-pub fn judge<T: Tables>(content: &Content, tables: &T) -> Decision {
+pub fn judge<P: Packet + ?Sized, T: Tables>(packet: &P, content: &Content, tables: &T) -> Decision {
     match content {
         Content::Other => Decision::NOT_OURS,
         Content::Fragment(source) => Decision {
             verdict: Verdict::Fragment,
             exporter: exporter(*source, tables).unwrap_or(NO_EXPORTER),
         },
-        Content::Datagram(datagram) if !is_heard(datagram, tables) => Decision::NOT_OURS,
-        Content::Datagram(datagram) => judge_datagram(datagram, tables),
+        Content::Datagram(datagram) => match listener(datagram, tables) {
+            Some(listener) => judge_datagram(packet, datagram, listener, tables),
+            None => Decision::NOT_OURS,
+        },
     }
 }
 
@@ -361,37 +369,63 @@ fn exporter<T: Tables>(source: Address, tables: &T) -> Option<ExporterId> {
     }
 }
 
-/// Whether somebody listens where the datagram goes to.
+/// Who listens where the datagram goes to.
 #[inline(always)]
-fn is_heard<T: Tables>(datagram: &Datagram, tables: &T) -> bool {
+fn listener<T: Tables>(datagram: &Datagram, tables: &T) -> Option<ListenerNumber> {
     let port = datagram.destination_port;
-    let Some(listener) = tables.listener(port) else {
-        return false;
+    let listeners = tables.listener(port)?;
+    let (any, bound, number) = match datagram.destination {
+        Address::V4(_) => (Listener::ANY_V4, Listener::BOUND_V4, listeners.any_v4),
+        Address::V6(_) => (Listener::ANY_V6, Listener::BOUND_V6, listeners.any_v6),
     };
-    let (any, bound) = match datagram.destination {
-        Address::V4(_) => (Listener::ANY_V4, Listener::BOUND_V4),
-        Address::V6(_) => (Listener::ANY_V6, Listener::BOUND_V6),
-    };
-    if listener.bits & any != 0 {
-        return true;
+    if listeners.bits & bound != 0 {
+        let address = datagram.destination.mapped();
+        if let bound @ Some(_) = tables.bound(&BoundListener { address, port }) {
+            return bound;
+        }
     }
-    let address = datagram.destination.mapped();
-    listener.bits & bound != 0 && tables.bound(&BoundListener { address, port })
+    (listeners.bits & any != 0).then_some(number)
 }
 
-/// The verdict on a datagram to one of the listeners.
+/// The verdict on a datagram to one of the listeners. The questions that cost least come first; whoever has no right to send
+/// does not empty a bucket.
 #[inline(always)]
-fn judge_datagram<T: Tables>(datagram: &Datagram, tables: &T) -> Decision {
-    let exporter = exporter(datagram.source, tables);
-    let verdict = match exporter {
-        _ if !datagram.whole => Verdict::Malformed,
-        Some(_) => Verdict::Accepted,
-        None if tables.allow_all() => Verdict::Accepted,
-        None => Verdict::NotAllowed,
+fn judge_datagram<P: Packet + ?Sized, T: Tables>(
+    packet: &P,
+    datagram: &Datagram,
+    listener: ListenerNumber,
+    tables: &T,
+) -> Decision {
+    let known = exporter(datagram.source, tables);
+    let exporter = known.unwrap_or(NO_EXPORTER);
+    let verdict = if !datagram.whole {
+        Verdict::Malformed
+    } else if known.is_none() && !tables.allow_all() {
+        Verdict::NotAllowed
+    } else if !tables.admits(exporter) {
+        Verdict::RateLimited
+    } else {
+        judge_payload(packet, datagram, listener, tables)
     };
-    Decision {
-        verdict,
-        exporter: exporter.unwrap_or(NO_EXPORTER),
+    Decision { verdict, exporter }
+}
+
+#[inline(always)]
+fn judge_payload<P: Packet + ?Sized, T: Tables>(
+    packet: &P,
+    datagram: &Datagram,
+    listener: ListenerNumber,
+    tables: &T,
+) -> Verdict {
+    let Some(rules) = tables.rules(listener) else {
+        return Verdict::Accepted;
+    };
+    // The datagram is whole: the difference is not below 0.
+    let octets = datagram.udp_octets.wrapping_sub(UDP_OCTETS);
+    match filter::judge(packet, datagram.udp + UDP_OCTETS, octets, &rules) {
+        Judgement::Passes => Verdict::Accepted,
+        Judgement::PriMasked => Verdict::PriMasked,
+        Judgement::Filtered => Verdict::Filtered,
     }
 }
 

@@ -19,7 +19,7 @@ pub enum Verdict {
     Fragment = 1,
     /// To one of the listeners, but its lengths contradict each other. Passes untouched: the kernel drops it.
     Malformed = 2,
-    /// To one of the listeners, from a source that is no exporter. The only verdict that drops.
+    /// To one of the listeners, from a source that is no exporter. Dropped.
     NotAllowed = 3,
     /// To one of the listeners, from an exporter (or from anybody, when all are allowed). Passes to the sockets: with
     /// AF_XDP that is what is larger than a frame, what comes on a queue that has no AF_XDP socket, and what comes before
@@ -27,6 +27,12 @@ pub enum Verdict {
     Accepted = 4,
     /// As accepted, and went to an AF_XDP socket.
     Redirected = 5,
+    /// From an exporter that sends more than its rate. Dropped.
+    RateLimited = 6,
+    /// Its PRI (facility and severity) is masked out at the listener. Dropped.
+    PriMasked = 7,
+    /// By the listener's content filter. Dropped.
+    Filtered = 8,
 }
 
 /// Number of verdicts.
@@ -34,13 +40,16 @@ pub const VERDICTS: u32 = Verdict::ALL.len() as u32;
 
 impl Verdict {
     /// All verdicts, in the order of their numbers.
-    pub const ALL: [Self; 6] = [
+    pub const ALL: [Self; 9] = [
         Self::NotOurs,
         Self::Fragment,
         Self::Malformed,
         Self::NotAllowed,
         Self::Accepted,
         Self::Redirected,
+        Self::RateLimited,
+        Self::PriMasked,
+        Self::Filtered,
     ];
 
     /// Name in metrics and reports; does not change from version to version.
@@ -52,13 +61,19 @@ impl Verdict {
             Self::NotAllowed => "not_allowed",
             Self::Accepted => "accepted",
             Self::Redirected => "redirected",
+            Self::RateLimited => "rate_limited",
+            Self::PriMasked => "pri_masked",
+            Self::Filtered => "filtered",
         }
     }
 
     /// Whether the packet ends here; all others go on to the kernel, or to an AF_XDP socket.
     #[inline(always)]
     pub const fn drops(self) -> bool {
-        matches!(self, Self::NotAllowed)
+        matches!(
+            self,
+            Self::NotAllowed | Self::RateLimited | Self::PriMasked | Self::Filtered
+        )
     }
 }
 
@@ -78,6 +93,16 @@ pub const MAX_BOUND_LISTENERS: u32 = 256;
 pub const MAX_XSK_QUEUES: u32 = 256;
 /// Most AF_XDP sockets: queues times threads.
 pub const MAX_XSK_SOCKETS: u32 = 1024;
+/// Number of a listener for datagrams: its place among them in the configuration.
+pub type ListenerNumber = u32;
+/// Most listeners: on all addresses of either family, or bound to one.
+pub const MAX_LISTENERS: u32 = 2 * MAX_PORTS + MAX_BOUND_LISTENERS;
+/// Listeners whose filter can be in the kernel: those with the lowest numbers. Others are filtered in user space.
+pub const MAX_FILTERED_LISTENERS: u32 = 64;
+/// Filters in the kernel for each of them: one in force, one to write the next one into.
+pub const FILTERS_PER_LISTENER: u32 = 2;
+/// In [`MAP_FILTER_IN_FORCE`]: the listener has no filter in the kernel. Other values are 1 + index into [`MAP_FILTERS`].
+pub const NO_FILTER: u32 = 0;
 /// Cells of the counters of one CPU.
 pub const COUNTER_CELLS: u32 = (EXPORTER_ID_MAX + 1) * VERDICTS;
 
@@ -87,7 +112,7 @@ pub const PROGRAM: &str = "natrail";
 pub const MAP_SETTINGS: &str = "SETTINGS";
 /// Hash map from a UDP port (`u16`) to [`Listener`].
 pub const MAP_LISTENERS: &str = "LISTENERS";
-/// Hash map from [`BoundListener`] to `u8` (no meaning: the key is there or not).
+/// Hash map from [`BoundListener`] to [`ListenerNumber`].
 pub const MAP_BOUND_LISTENERS: &str = "BOUND_LISTENERS";
 /// LPM trie from an IPv4 prefix (`[u8; 4]`) to [`ExporterId`].
 pub const MAP_EXPORTERS_V4: &str = "EXPORTERS_V4";
@@ -102,6 +127,15 @@ pub const MAP_AF_XDP: &str = "AF_XDP";
 pub const MAP_XSK_QUEUES: &str = "XSK_QUEUES";
 /// XSKMAP of [`MAX_XSK_SOCKETS`] sockets.
 pub const MAP_XSK_SOCKETS: &str = "XSK_SOCKETS";
+
+/// Array of [`MAX_LISTENERS`] `u32`, by [`ListenerNumber`]: [`NO_FILTER`], or which filter is in force.
+pub const MAP_FILTER_IN_FORCE: &str = "FILTER_IN_FORCE";
+/// Array of [`Filter`](crate::filter::Filter). One in force is never written to.
+pub const MAP_FILTERS: &str = "FILTERS";
+/// Array of [`Limit`](crate::limit::Limit), by [`ExporterId`]; that of [`NO_EXPORTER`] is none.
+pub const MAP_LIMITS: &str = "LIMITS";
+/// Array of token buckets (`u64`, see [`take`](crate::limit::take)), by [`ExporterId`]. Written by the program alone.
+pub const MAP_BUCKETS: &str = "BUCKETS";
 
 /// What holds for all packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -138,6 +172,10 @@ pub const STAMP_OCTETS: usize = 8;
 #[repr(C)]
 pub struct Listener {
     pub bits: u32,
+    /// Number of the listener on all IPv4 addresses, if there is one.
+    pub any_v4: ListenerNumber,
+    /// Number of the listener on all IPv6 addresses, if there is one.
+    pub any_v6: ListenerNumber,
 }
 
 impl Listener {
@@ -156,7 +194,7 @@ impl Listener {
     pub const SPREAD_IN_TURNS: u32 = 32;
 }
 
-/// A listener on one address.
+/// A listener on one address; it goes before those on all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[repr(C)]
 pub struct BoundListener {

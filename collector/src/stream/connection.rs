@@ -197,6 +197,7 @@ impl Connection {
         Origin {
             peer: self.peer,
             destination_port: self.port,
+            listener: self.listener,
             tls: self.tls.is_some(),
             known,
             received_ns: self.received_ns,

@@ -12,7 +12,9 @@ use super::framing::Message;
 use crate::allow_list::{ExporterCache, Known};
 use crate::counters::ThreadCounters;
 use crate::framer::Framer;
+use crate::in_force::Reader;
 use crate::ledger::ThreadLedger;
+use crate::rules::RuleSet;
 
 /// How often the ledger is handed over.
 const HAND_OVER_EVERY: Duration = Duration::from_millis(500);
@@ -24,6 +26,7 @@ pub struct Intake {
     exporters: ExporterCache,
     ledger: ThreadLedger,
     handed_over: Instant,
+    rules: Reader<RuleSet>,
     counters: Arc<ThreadCounters>,
     streams: Arc<StreamCounters>,
     /// The moment of the present turn.
@@ -35,6 +38,8 @@ pub struct Intake {
 pub struct Origin {
     pub peer: SocketAddr,
     pub destination_port: u16,
+    /// Place of the listener among those for connections.
+    pub listener: usize,
     pub tls: bool,
     pub known: Known,
     /// When the octets were read, ns since 1970 (UTC).
@@ -46,6 +51,7 @@ impl Intake {
         framer: Framer,
         exporters: ExporterCache,
         ledger: ThreadLedger,
+        rules: Reader<RuleSet>,
         counters: Arc<ThreadCounters>,
         streams: Arc<StreamCounters>,
     ) -> Self {
@@ -54,15 +60,17 @@ impl Intake {
             exporters,
             ledger,
             handed_over: Instant::now(),
+            rules,
             counters,
             streams,
             now: Instant::now(),
         }
     }
 
-    /// A turn begins: the newest allow-list is in force.
+    /// A turn begins: the newest allow-list and rules are in force.
     pub fn begin(&mut self) {
         self.exporters.refresh();
+        self.rules.refresh();
         self.now = Instant::now();
     }
 
@@ -112,6 +120,14 @@ impl Intake {
         } else {
             self.streams.tcp_messages.add(1);
         }
+        let counts = self.ledger.at(origin.known.slot, origin.received_ns);
+        counts.add(Cell::ReceivedStream);
+        if let Some(rules) = self.rules.streams.get(origin.listener)
+            && let Some(cell) = self.counters.refused_by(rules.judge(message.payload))
+        {
+            counts.add(cell);
+            return;
+        }
         let datagram = Datagram {
             exporter: origin.peer.ip(),
             source_port: origin.peer.port(),
@@ -120,12 +136,11 @@ impl Intake {
             truncated: message.truncated,
             payload: message.payload,
         };
-        let cell = self
-            .framer
-            .push(PayloadKind::Syslog, origin.known.partition, &datagram, self.now);
-        let counts = self.ledger.at(origin.known.slot, origin.received_ns);
-        counts.add(Cell::ReceivedStream);
-        counts.add(cell);
+        let partition = origin.known.partition;
+        counts.add(
+            self.framer
+                .push(PayloadKind::Syslog, partition, &datagram, self.now),
+        );
     }
 
     /// How long until a frame is old enough to be closed; `None` while all are empty.

@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use config::Exporters;
 use ipnet::IpNet;
+use wire::limit::Limit;
 use wire::verdict::{Counter, EXPORTER_ID_MAX, ExporterId, MAX_EXPORTERS, VERDICTS};
 
 use super::XdpError;
@@ -29,6 +30,8 @@ pub(super) struct Present {
     pub(super) name: String,
     /// The counters when the prefix got the number. They are never set back in the kernel.
     pub(super) start: Cells,
+    /// The limit in the kernel's map; unknown for a number that was just given.
+    pub(super) limit: Option<Limit>,
 }
 
 #[derive(Debug)]
@@ -89,6 +92,7 @@ impl Numbers {
                 number,
                 name: prefix_text(prefix),
                 start: cells,
+                limit: None,
             },
         );
     }

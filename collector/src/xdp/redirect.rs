@@ -110,9 +110,9 @@ impl XdpFilter {
             .ok_or_else(|| missing(MAP_LISTENERS))?;
         let mut map: HashMap<_, u16, Shared<Listener>> = HashMap::try_from(map).map_err(error)?;
         for (port, mark) in ports {
-            let Shared(Listener { bits }) = map.get(&port, 0).map_err(error)?;
-            map.insert(port, Shared(Listener { bits: bits | mark }), 0)
-                .map_err(error)?;
+            let Shared(mut listener) = map.get(&port, 0).map_err(error)?;
+            listener.bits |= mark;
+            map.insert(port, Shared(listener), 0).map_err(error)?;
         }
         Ok(())
     }

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use collector::xdp::XdpFilter;
 use config::XdpMode;
+use filter::{Compiled, PriMask, Rules};
 use harness::netns::{Namespace, veth};
 use socket2::{Domain, Protocol, Socket, Type};
 use wire::packet::samples::PlainFrame;
@@ -364,4 +365,51 @@ fn a_killed_process_leaves_no_program_behind() {
     child.kill().expect("kill");
     child.wait().expect("wait");
     wait_for("the killed child's program to be gone", || !link.has_program());
+}
+
+/// Two filters take turns while datagrams come: what passes both never stops, what passes neither never passes.
+#[test]
+fn changing_a_filter_drops_nothing_and_lets_nothing_through() {
+    let link = Link::new();
+    let [exporter, ..] = NETWORKS;
+    let mut filter = any_filter(&ALLOWED);
+    let filters = ["one", "two"].map(|word| {
+        let rules = Rules::new(&[word.to_owned()], &[], 256, PriMask::default());
+        Compiled::new(&rules.expect("valid"))
+    });
+    filter.set_filter(0, filters[0].kernel()).expect("set");
+    link.attach(&mut filter);
+    let done = AtomicBool::new(false);
+    let sent = std::thread::scope(|scope| {
+        let sender = scope.spawn(|| {
+            let socket = link.sending(exporter);
+            let mut sent = [0_u64; 2];
+            while !done.load(Ordering::Relaxed) {
+                for (sent, payload) in sent.iter_mut().zip(["... one and two", "... three"]) {
+                    *sent += u64::from(
+                        socket
+                            .send_to(payload.as_bytes(), (ip(exporter, 1), PORT))
+                            .is_ok(),
+                    );
+                }
+            }
+            sent
+        });
+        for round in 0..200 {
+            filter
+                .set_filter(0, filters[(round + 1) % 2].kernel())
+                .expect("set");
+        }
+        done.store(true, Ordering::Relaxed);
+        sender.join().expect("sender")
+    });
+    assert!(sent[0] > 100, "{sent:?} sent");
+    let counted = |verdict| {
+        let counts = filter.counts().expect("counters");
+        packets(&counts, Some("198.18.0.0/16"), verdict)
+    };
+    wait_for("all that was sent to be counted", || {
+        counted(Verdict::Accepted) + counted(Verdict::Filtered) == sent[0] + sent[1]
+    });
+    assert_eq!([counted(Verdict::Accepted), counted(Verdict::Filtered)], sent);
 }

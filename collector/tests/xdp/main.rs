@@ -5,4 +5,5 @@
 
 mod interface;
 mod program;
+mod rules;
 mod setup;

@@ -29,6 +29,8 @@ pub fn exporter(prefix: &str) -> Exporter {
         address: prefix.parse().expect("prefix"),
         name: None,
         profile: Default::default(),
+        rate_max: 0,
+        burst: None,
     }
 }
 

@@ -21,6 +21,9 @@ pub struct Meaning {
     limits: Option<Limits>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tls: Option<Tls>,
+    /// What it asks of messages; absent if everything passes.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    filter: Option<super::rules::Meaning>,
 }
 
 #[derive(Debug, Serialize)]
@@ -41,7 +44,8 @@ struct Tls {
 }
 
 impl Meaning {
-    pub fn new(listener: &config::Listener) -> Self {
+    /// `has_xdp`: whether an XDP program has room for its filter.
+    pub fn new(listener: &config::Listener, has_xdp: bool) -> Self {
         let limits = listener.stream_limits();
         Self {
             kind: kind_name(listener.kind),
@@ -59,6 +63,7 @@ impl Meaning {
                 client_ca: files.client_ca.cloned(),
                 handshake_s: limits.handshake.as_secs(),
             }),
+            filter: super::rules::Meaning::new(listener, has_xdp),
         }
     }
 
@@ -71,6 +76,9 @@ impl Meaning {
             ..
         } = self;
         writeln!(out, "{INDENT}listens on {address} for {kind} over {transport}")?;
+        if let Some(filter) = &self.filter {
+            filter.print(out, &format!("{INDENT}  "))?;
+        }
         if let Some(limits) = &self.limits {
             writeln!(
                 out,
@@ -188,7 +196,7 @@ mod tests {
             assert!(warnings.contains(words), "{words} in:\n{warnings}");
         }
         let mut page = Vec::new();
-        Meaning::new(listener).print(&mut page).expect("printed");
+        Meaning::new(listener, false).print(&mut page).expect("printed");
         let page = String::from_utf8(page).expect("text");
         for words in [
             "listens on [::]:601 for syslog over tls",

@@ -4,10 +4,14 @@
 extern crate std;
 
 use core::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use core::sync::atomic::AtomicU64;
+use std::sync::Arc;
 use std::vec::Vec;
 
 use super::{Decision, Tables};
-use crate::verdict::{BoundListener, ExporterId, Listener, Verdict};
+use crate::filter::{Filter, Rules};
+use crate::limit::{self, Limit};
+use crate::verdict::{BoundListener, ExporterId, Listener, ListenerNumber, Verdict};
 
 /// The listeners that [`samples`] count on.
 pub const LISTENERS: [&str; 5] = [
@@ -47,6 +51,12 @@ pub struct Plain {
     /// Address and prefix length; the number of each is its place, from 1.
     pub exporters: Vec<(IpAddr, u8)>,
     pub allow_all: bool,
+    /// By listener; those beyond have none.
+    pub filters: Vec<Option<Arc<Filter>>>,
+    /// Limit and bucket by exporter number; those beyond have none.
+    pub limits: Vec<(Limit, Arc<AtomicU64>)>,
+    /// The time for the buckets.
+    pub now_ns: u64,
 }
 
 /// [`LISTENERS`] and [`EXPORTERS`], nobody else allowed.
@@ -60,6 +70,9 @@ impl Default for Plain {
             listeners: LISTENERS.iter().filter_map(|text| text.parse().ok()).collect(),
             exporters: EXPORTERS.iter().filter_map(|text| prefix(text)).collect(),
             allow_all: false,
+            filters: Vec::new(),
+            limits: Vec::new(),
+            now_ns: 0,
         }
     }
 }
@@ -82,22 +95,33 @@ impl Plain {
 
 impl Tables for Plain {
     fn listener(&self, port: u16) -> Option<Listener> {
-        let bits = self
-            .listeners
-            .iter()
-            .filter(|listener| listener.port() == port)
-            .map(|listener| match (listener.ip(), listener.ip().is_unspecified()) {
-                (IpAddr::V4(_), true) => Listener::ANY_V4,
-                (IpAddr::V4(_), false) => Listener::BOUND_V4,
-                (IpAddr::V6(_), true) => Listener::ANY_V6,
-                (IpAddr::V6(_), false) => Listener::BOUND_V6,
-            });
-        bits.reduce(|a, b| a | b).map(|bits| Listener { bits })
+        let mut found = None;
+        for (number, listener) in (0..).zip(&self.listeners) {
+            if listener.port() != port {
+                continue;
+            }
+            let found = found.get_or_insert(Listener::default());
+            match (listener.ip(), listener.ip().is_unspecified()) {
+                (IpAddr::V4(_), true) => {
+                    found.bits |= Listener::ANY_V4;
+                    found.any_v4 = number;
+                }
+                (IpAddr::V6(_), true) => {
+                    found.bits |= Listener::ANY_V6;
+                    found.any_v6 = number;
+                }
+                (IpAddr::V4(_), false) => found.bits |= Listener::BOUND_V4,
+                (IpAddr::V6(_), false) => found.bits |= Listener::BOUND_V6,
+            }
+        }
+        found
     }
 
-    fn bound(&self, listener: &BoundListener) -> bool {
+    fn bound(&self, listener: &BoundListener) -> Option<ListenerNumber> {
         let address = Ipv6Addr::from(listener.address).to_canonical();
-        self.listeners.contains(&SocketAddr::new(address, listener.port))
+        let address = SocketAddr::new(address, listener.port);
+        let place = self.listeners.iter().position(|listener| *listener == address);
+        place.map(|place| place as ListenerNumber)
     }
 
     fn exporter_v4(&self, address: [u8; 4]) -> Option<ExporterId> {
@@ -110,6 +134,15 @@ impl Tables for Plain {
 
     fn allow_all(&self) -> bool {
         self.allow_all
+    }
+
+    fn admits(&self, exporter: ExporterId) -> bool {
+        let limited = self.limits.get(exporter as usize);
+        limited.is_none_or(|(limit, bucket)| limit.is_none() || limit::take(&**bucket, *limit, self.now_ns))
+    }
+
+    fn rules(&self, listener: ListenerNumber) -> Option<impl Rules> {
+        self.filters.get(listener as usize)?.as_deref()
     }
 }
 
@@ -148,12 +181,18 @@ impl PlainFrame<'_> {
 
     /// The octets, from locally administered address 2 to address 1.
     pub fn build(&self) -> Vec<u8> {
+        let payload: Vec<u8> = (0..self.payload).map(|i| b'a' + (i % 26) as u8).collect();
+        self.carrying(&payload)
+    }
+
+    /// The same with this payload.
+    pub fn carrying(&self, payload: &[u8]) -> Vec<u8> {
         let mut frame = Vec::from([2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2]);
         for (tag, vlan) in self.tags.iter().zip([100_u16, 200, 300, 400]) {
             frame.extend(tag.to_be_bytes());
             frame.extend(vlan.to_be_bytes());
         }
-        let udp_octets = (8 + self.payload) as u16;
+        let udp_octets = (8 + payload.len()) as u16;
         let mut pseudo = match (self.source, self.destination) {
             (IpAddr::V4(source), IpAddr::V4(destination)) => {
                 let header_octets = 20 + 4 * u16::from(self.option_words);
@@ -185,7 +224,7 @@ impl PlainFrame<'_> {
             }
         };
         let mut udp = [40_000, self.port, udp_octets, 0].map(u16::to_be_bytes).concat();
-        udp.extend((0..self.payload).map(|i| b'a' + (i % 26) as u8));
+        udp.extend(payload);
         pseudo.extend([0, 17]);
         pseudo.extend(udp_octets.to_be_bytes());
         pseudo.extend(&udp);
@@ -518,6 +557,11 @@ impl Samples {
         self.add_changed("IPv6, IP longer than packet", Malformed, 3, &v6, &[(19, 41)]);
         self.add_changed("IPv6, IP payload 0", Malformed, 3, &v6, &[(19, 0)]);
     }
+}
+
+/// An accepted IPv4 packet with this payload, under [`Plain::default`].
+pub fn accepted(payload: &[u8]) -> Vec<u8> {
+    PlainFrame::new(EXPORTER, HOST).carrying(payload)
 }
 
 /// Frames to measure with: 150 octets each (154 with the tag), under [`Plain::default`].

@@ -17,6 +17,8 @@ const NS_PER_S: i64 = 1_000_000_000;
 pub struct Target {
     pub address: SocketAddr,
     pub kind: PayloadKind,
+    /// Its place among the listeners for datagrams.
+    pub listener: usize,
 }
 
 /// Why a packet becomes no datagram.
@@ -110,6 +112,7 @@ mod tests {
         Target {
             address: address.parse().expect("address"),
             kind,
+            listener: 0,
         }
     }
 
