@@ -3,15 +3,16 @@
 //! Unknown keys are refused. The doc comment of a field is its manual.
 
 mod bus;
+mod exporter;
 mod listener;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use ipnet::IpNet;
 use serde::Deserialize;
 
 pub use bus::{Bus, BusKind, Compression, Log, Sync, WhenFull};
+pub use exporter::Exporter;
 pub use listener::{Listener, ListenerKind, StreamLimits, TlsFiles, Transport};
 
 /// Where the configuration is looked for when none is named.
@@ -138,44 +139,20 @@ pub struct Exporters {
     pub list: Vec<Exporter>,
 }
 
-/// `[[exporters.exporter]]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Exporter {
-    /// An address, or a prefix such as `192.0.2.0/24`.
-    #[serde(deserialize_with = "address_or_prefix")]
-    pub address: IpNet,
-    /// Name for reports; the address if absent.
-    pub name: Option<String>,
-    /// Format of its messages: `auto`, or one that `natrail decode --help` lists.
-    #[serde(default, deserialize_with = "profile")]
-    pub profile: decode::Profile,
-}
-
-fn address_or_prefix<'de, D: serde::Deserializer<'de>>(from: D) -> Result<IpNet, D::Error> {
-    let text = String::deserialize(from)?;
-    let net: Result<IpNet, _> = text.parse();
-    net.or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-        .map_err(|_| {
-            serde::de::Error::custom(format!(
-                "{text:?} is neither an address nor a prefix such as 192.0.2.0/24"
-            ))
-        })
-}
-
-fn profile<'de, D: serde::Deserializer<'de>>(from: D) -> Result<decode::Profile, D::Error> {
-    String::deserialize(from)?
-        .parse()
-        .map_err(serde::de::Error::custom)
-}
-
 impl Exporters {
     /// The entry whose prefix holds `address`, the longest first.
     pub fn find(&self, address: IpAddr) -> Option<&Exporter> {
+        self.place(address).map(|place| &self.list[place])
+    }
+
+    /// The place of that entry in the list.
+    pub fn place(&self, address: IpAddr) -> Option<usize> {
         self.list
             .iter()
-            .filter(|exporter| exporter.address.contains(&address))
-            .max_by_key(|exporter| exporter.address.prefix_len())
+            .enumerate()
+            .filter(|(_, exporter)| exporter.address.contains(&address))
+            .max_by_key(|(_, exporter)| exporter.address.prefix_len())
+            .map(|(place, _)| place)
     }
 
     /// Whether datagrams from `address` are taken.
@@ -378,7 +355,10 @@ mod tests {
         .expect("valid");
         let find = |text: &str| config.exporters.find(text.parse().expect("address"));
         assert_eq!(find("192.0.2.7").and_then(|e| e.name.as_deref()), Some("cgn7"));
-        assert_eq!(find("192.0.2.8").map(|e| e.profile), Some(decode::Profile::Auto));
+        assert_eq!(
+            find("192.0.2.8").and_then(|e| e.settings.profile),
+            Some(decode::Profile::Auto)
+        );
         assert!(find("192.0.3.1").is_none() && !config.exporters.allows(IpAddr::from([192, 0, 3, 1])));
     }
 

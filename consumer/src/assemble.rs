@@ -302,7 +302,7 @@ impl Filling<'_> {
             return Err(DecodeError::NoDecoder);
         }
         let received_ns = i64::try_from(datagram.received_ns).unwrap_or(i64::MAX);
-        let profile = self.profiles.of(datagram.exporter);
+        let exporter = self.profiles.of(datagram.exporter);
         let sink = |event: &Event<'_>| {
             let origin = Origin {
                 stream: self.step.stream,
@@ -314,7 +314,7 @@ impl Filling<'_> {
             self.step.events += 1;
             self.open.tally.events[event.kind as usize] += 1;
         };
-        decode::syslog::decode(profile, datagram.payload, sink)
+        exporter.decode(datagram.payload, received_ns, sink)
     }
 
     fn bad_frame(&mut self, error: FrameError, record: &[u8]) -> Result<(), BusError> {

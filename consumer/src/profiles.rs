@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use decode::Profile;
+use decode::{Exporter, Profile};
 use rustc_hash::FxHashMap;
 
 /// Exporters whose profile is remembered. With `exporters.allow_all` anybody may send: the memory has to have an end.
@@ -12,38 +12,44 @@ const REMEMBERED_MAX: usize = 65_536;
 #[derive(Debug)]
 pub struct Profiles {
     exporters: config::Exporters,
-    remembered: FxHashMap<IpAddr, Profile>,
-    last: Option<(IpAddr, Profile)>,
+    /// One for each entry of the configuration, and behind them the one for exporters without an entry.
+    readers: Vec<Exporter>,
+    /// Places in `readers`.
+    remembered: FxHashMap<IpAddr, usize>,
+    last: Option<(IpAddr, usize)>,
 }
 
 impl Profiles {
     pub fn new(exporters: config::Exporters) -> Self {
+        let said = exporters.list.iter().map(|entry| entry.settings.clone());
+        let readers = said.chain([Profile::Auto.into()]).map(Exporter::new).collect();
         Self {
             exporters,
+            readers,
             remembered: FxHashMap::default(),
             last: None,
         }
     }
 
-    /// The profile of `exporter`; `auto` for one that the configuration does not name.
-    pub fn of(&mut self, exporter: IpAddr) -> Profile {
-        if let Some((last, profile)) = self.last
-            && last == exporter
-        {
-            return profile;
-        }
+    /// The reader of `exporter`'s messages; `auto` for one that the configuration does not name.
+    #[inline]
+    pub fn of(&mut self, exporter: IpAddr) -> &mut Exporter {
+        let place = match self.last {
+            Some((last, place)) if last == exporter => place,
+            _ => self.look_up(exporter),
+        };
+        &mut self.readers[place]
+    }
+
+    fn look_up(&mut self, exporter: IpAddr) -> usize {
         if self.remembered.len() >= REMEMBERED_MAX {
             self.remembered.clear();
         }
-        let exporters = &self.exporters;
-        let find = || {
-            exporters
-                .find(exporter)
-                .map_or(Profile::Auto, |entry| entry.profile)
-        };
-        let profile = *self.remembered.entry(exporter).or_insert_with(find);
-        self.last = Some((exporter, profile));
-        profile
+        let (exporters, unnamed) = (&self.exporters, self.readers.len() - 1);
+        let find = || exporters.place(exporter).unwrap_or(unnamed);
+        let place = *self.remembered.entry(exporter).or_insert_with(find);
+        self.last = Some((exporter, place));
+        place
     }
 }
 
@@ -57,11 +63,10 @@ mod tests {
         let config = config::Config::parse(text, std::path::Path::new("test.toml")).expect("valid");
         let mut profiles = Profiles::new(config.exporters);
         for number in 0..REMEMBERED_MAX as u32 + 10 {
-            assert_eq!(
-                profiles.of(IpAddr::from((0x0a00_0000 + number).to_be_bytes())),
-                Profile::Auto
-            );
-            assert_eq!(profiles.of(IpAddr::from([192, 0, 2, 7])), Profile::Nfware);
+            let stranger = IpAddr::from((0x0a00_0000 + number).to_be_bytes());
+            assert_eq!(profiles.of(stranger).settings().profile, Some(Profile::Auto));
+            let named = IpAddr::from([192, 0, 2, 7]);
+            assert_eq!(profiles.of(named).settings().profile, Some(Profile::Nfware));
         }
         assert!(profiles.remembered.len() <= REMEMBERED_MAX);
     }

@@ -287,7 +287,7 @@ mod tests {
     #[test]
     fn a_sample_is_claimed_by_its_own_format_alone() {
         for format in &FORMATS {
-            let text = super::super::frame::read(format.sample.as_bytes()).text;
+            let text = super::super::frame::read(format.sample.as_bytes(), None).text;
             assert_eq!(find(text).map(|(profile, _)| profile), Some(format.profile));
             for other in &FORMATS {
                 let own = other.profile == format.profile;

@@ -169,7 +169,7 @@ pub fn object(event: &Event<'_>) -> Value {
 }
 
 /// What every event promises, whatever the bytes were.
-fn assert_possible(event: &Value) {
+pub fn assert_possible(event: &Value) {
     for key in ["src_ip", "x_ip", "dst_ip"] {
         if let Some(ip) = event[key].as_str() {
             assert!(!ip.parse::<IpAddr>().unwrap().is_unspecified(), "{event}");

@@ -108,7 +108,7 @@ fn translated(event: Event<'_>) -> Record<'_> {
 /// What a header says about the records behind it.
 #[derive(Clone, Copy)]
 struct Context<'a> {
-    header: Header,
+    header: Header<'a>,
     partition: Option<Text<'a>>,
 }
 
