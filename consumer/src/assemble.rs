@@ -278,20 +278,33 @@ impl Filling<'_> {
                 self.open.tally.ignored[reason as usize] += 1;
                 Ok(())
             }
-            Err(reason) => {
-                self.step.dead_letters += 1;
-                self.open.tally.dead_letters[reason as usize] += 1;
-                self.letter(&DeadLetter {
-                    stream: self.stream,
-                    offset: self.offset,
-                    index,
-                    exporter: datagram.exporter,
-                    received_ns: datagram.received_ns,
-                    reason: reason.name(),
-                    payload: datagram.payload,
-                })
+            Ok(Outcome::Partly { error, .. }) => {
+                self.step.partly += 1;
+                self.open.tally.partly += 1;
+                self.undecoded(index, datagram, error)
             }
+            Err(reason) => self.undecoded(index, datagram, reason),
         }
+    }
+
+    /// A datagram that cannot be decoded, or not all of it.
+    fn undecoded(
+        &mut self,
+        index: u32,
+        datagram: &Datagram<'_>,
+        reason: DecodeError,
+    ) -> Result<(), BusError> {
+        self.step.dead_letters += 1;
+        self.open.tally.dead_letters[reason as usize] += 1;
+        self.letter(&DeadLetter {
+            stream: self.stream,
+            offset: self.offset,
+            index,
+            exporter: datagram.exporter,
+            received_ns: datagram.received_ns,
+            reason: reason.name(),
+            payload: datagram.payload,
+        })
     }
 
     fn decode(&mut self, kind: PayloadKind, datagram: &Datagram<'_>) -> Result<Outcome, DecodeError> {

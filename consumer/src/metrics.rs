@@ -42,6 +42,8 @@ pub struct Tally {
     pub ignored: [u64; Ignored::ALL.len()],
     /// By [`DecodeError`].
     pub dead_letters: [u64; DecodeError::ALL.len()],
+    /// Dead letters that gave events as well.
+    pub partly: u64,
     /// By [`BAD_FRAMES`].
     pub bad_frames: [u64; BAD_FRAMES.len()],
     /// Frames that had been taken before; none of their datagrams is counted.
@@ -65,6 +67,7 @@ pub struct Metrics {
     events: [AtomicU64; Kind::ALL.len()],
     ignored: [AtomicU64; Ignored::ALL.len()],
     dead_letters: [AtomicU64; DecodeError::ALL.len()],
+    partly: AtomicU64,
     bad_frames: [AtomicU64; BAD_FRAMES.len()],
     duplicate_frames: AtomicU64,
     missing_frames: AtomicU64,
@@ -99,6 +102,7 @@ impl Metrics {
         add(&self.datagrams, tally.datagrams);
         add(&self.duplicate_frames, tally.duplicate_frames);
         add(&self.missing_frames, tally.missing_frames);
+        add(&self.partly, tally.partly);
         add(&self.batches, 1);
         for (totals, more) in [
             (&self.events[..], &tally.events[..]),
@@ -161,7 +165,7 @@ impl Metrics {
         );
         by(
             "natrail_consumer_dead_letters_total",
-            "Datagrams that could not be decoded, by reason.",
+            "Datagrams that could not be decoded, or not all of them, by reason.",
             "reason",
             &mut DecodeError::ALL
                 .iter()
@@ -175,6 +179,12 @@ impl Metrics {
                 .iter()
                 .enumerate()
                 .map(|(index, name)| (*name, of(&self.bad_frames[index]))),
+        );
+        text.single(
+            "natrail_consumer_partly_decoded_total",
+            counter,
+            "Dead letters that gave events as well: one of several records is cut off or wrong.",
+            of(&self.partly),
         );
         let help = "Frames that had been taken before; none of their datagrams is stored again.";
         text.single(
@@ -276,6 +286,7 @@ mod tests {
             datagrams: 5,
             duplicate_frames: 4,
             missing_frames: 6,
+            partly: 1,
             ..Tally::default()
         };
         tally.events[Kind::Block as usize] = 3;
@@ -290,6 +301,7 @@ mod tests {
             "natrail_consumer_rows_committed_total 3",
             "natrail_consumer_duplicate_frames_total 4",
             "natrail_consumer_missing_frames_total 6",
+            "natrail_consumer_partly_decoded_total 1",
             "natrail_consumer_batches_total 1",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");

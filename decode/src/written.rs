@@ -158,12 +158,12 @@ fn of_day(text: &mut Cursor<'_>) -> Option<(i64, bool)> {
         .iter()
         .take_while(|octet| octet.is_ascii_digit() || **octet == b':')
         .count();
-    let colons = rest[..clock].iter().filter(|octet| **octet == b':').count();
     // A colon behind the time ends it.
     let whole = rest[..clock].strip_suffix(b":").unwrap_or(&rest[..clock]);
-    let (clock, has_ms) = match (colons, whole.iter().rposition(|octet| *octet == b':')?) {
-        (3, last) if whole.len() == clock => (&whole[..last], true),
-        _ => (whole, false),
+    let has_ms = whole.split(|octet| *octet == b':').count() == 4;
+    let clock = match whole.iter().rposition(|octet| *octet == b':') {
+        Some(last) if has_ms => &whole[..last],
+        _ => whole,
     };
     let fraction = match &rest[clock.len()..] {
         [b'.', digits @ ..] if !has_ms => {

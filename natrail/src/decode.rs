@@ -24,7 +24,7 @@ const BUFFER_BYTES: usize = 256 * 1024;
 /// Show what is in messages, one JSON object for each line of input.
 ///
 /// {"line":N,"events":[…],"error":null}: "error" is a reason, such as "truncated: message ends too early", where the
-/// line is refused; "ignored" is added where it is known and no mapping. Lines may hold any octets.
+/// line is refused, or one of its records while others gave events; "ignored" is added where it is known and no mapping. Lines may hold any octets.
 ///
 /// Exit codes: 0 all lines were read, whatever was in them; 2 the input cannot be read.
 #[derive(clap::Args, Debug)]
@@ -262,7 +262,10 @@ fn write(
     let report = Report {
         line: number,
         events: &events,
-        error: outcome.err().map(reason),
+        error: match outcome {
+            Err(error) | Ok(Outcome::Partly { error, .. }) => Some(reason(error)),
+            Ok(_) => None,
+        },
         ignored: match outcome {
             Ok(Outcome::Ignored(why)) => Some(why.name()),
             _ => None,

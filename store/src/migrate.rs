@@ -80,6 +80,12 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0004_stream_sources.sql"),
         timescale: None,
     },
+    Migration {
+        version: 6,
+        name: "exporter_clocks",
+        sql: include_str!("../migrations/0006_exporter_clocks.sql"),
+        timescale: None,
+    },
 ];
 
 /// The views of `cgn_ec_views`, under the names of cgn-ec's tables.

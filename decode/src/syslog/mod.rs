@@ -2,9 +2,10 @@
 //!
 //! - [`frame`]: padding, PRI, and the header's time;
 //! - [`mark`]: which vendor's text it is, and where it begins;
+//! - [`tally`]: messages of several records;
 //! - [`pairs`], [`keys`], [`json`], [`junos`], [`session`], [`tuples`]: what several vendors' texts have in common;
 //! - one module per vendor, each with the same two functions: `claims` says whether a text has the vendor's own marks
-//!   (cheap and strict: no line of another vendor has them), `decode` gives its events to a sink, all or none.
+//!   (cheap and strict: no line of another vendor has them), `decode` gives its events to a sink.
 
 mod a10;
 mod cisco_ios_xe;
@@ -29,6 +30,7 @@ mod pairs;
 mod paloalto;
 pub(crate) mod session;
 mod sixwind;
+mod tally;
 mod tuples;
 mod ulogd;
 mod vpp;
@@ -46,7 +48,7 @@ pub const MAX_LINE_BYTES: usize = 8192;
 ///
 /// `message` is one datagram's payload, or one line: blanks around it, trailing NUL, CR and LF, and the `#000`,
 /// `#012`, `#015` that relays write for those are stripped.
-/// On `Err` nothing went to the sink.
+/// On `Err` nothing went to the sink. A message of several records gives the events of the good ones.
 #[inline]
 pub fn decode(
     profile: Profile,

@@ -155,7 +155,7 @@ impl<'a> Fields<'a> {
             (event.src_port, event.x_port) = (self.port(Group::SrcPort)?, self.port(Group::XPort)?);
             event.dst_ip = self.address(Group::DstIp)?;
             event.dst_port = self.port(Group::DstPort)?;
-            self.check_ports(&event)?;
+            check_ports(&event)?;
         }
         event.vrf = self.name(Group::Vrf)?;
         event.subscriber = self.name(Group::Subscriber)?;
@@ -244,28 +244,6 @@ impl<'a> Fields<'a> {
         Ok((first, last))
     }
 
-    /// A mapping has the ports that its pattern names, unless its protocol has none.
-    fn check_ports(&self, event: &Event<'_>) -> Result<(), DecodeError> {
-        let may_lack = event
-            .protocol
-            .is_some_and(|number| !protocol::has_ports(number) && !protocol::is_icmp(number));
-        let ends = event.src_port.is_some() && event.x_port.is_some();
-        let whole = match event.kind {
-            Kind::Session => {
-                let no_ports = event.src_port.is_none() && event.x_port.is_none() && event.dst_port.is_none();
-                let remote_port = event.dst_port.is_some() || event.protocol.is_some_and(protocol::is_icmp);
-                event.dst_ip.is_some() && (ends && (remote_port || may_lack) || no_ports && may_lack)
-            }
-            Kind::Port => ends,
-            Kind::Block | Kind::Address => true,
-        };
-        if whole {
-            Ok(())
-        } else {
-            Err(DecodeError::MissingField)
-        }
-    }
-
     fn name(&self, group: Group) -> Result<Option<Text<'a>>, DecodeError> {
         self.value(group).map(plain).transpose()
     }
@@ -297,5 +275,27 @@ impl<'a> Fields<'a> {
             Some(written) if cursor.is_empty() => Ok(written.moment(said.zone, said.received_ns)),
             _ => Err(DecodeError::BadTime),
         }
+    }
+}
+
+/// A mapping has the ports that its pattern names, unless its protocol has none.
+fn check_ports(event: &Event<'_>) -> Result<(), DecodeError> {
+    let may_lack = event
+        .protocol
+        .is_some_and(|number| !protocol::has_ports(number) && !protocol::is_icmp(number));
+    let ends = event.src_port.is_some() && event.x_port.is_some();
+    let whole = match event.kind {
+        Kind::Session => {
+            let no_ports = event.src_port.is_none() && event.x_port.is_none() && event.dst_port.is_none();
+            let remote_port = event.dst_port.is_some() || event.protocol.is_some_and(protocol::is_icmp);
+            event.dst_ip.is_some() && (ends && (remote_port || may_lack) || no_ports && may_lack)
+        }
+        Kind::Port => ends,
+        Kind::Block | Kind::Address => true,
+    };
+    if whole {
+        Ok(())
+    } else {
+        Err(DecodeError::MissingField)
     }
 }
