@@ -11,6 +11,7 @@ use daemon::repeat::Repeat;
 use decode::{DecodeError, Outcome};
 use event::columns::{Origin, PlausibleTime};
 use event::{Batch, Event};
+use store::clock::Reading;
 use store::ingest::{Advance, EncodedBatch, Encoder, StreamState};
 use wire::frame::{Datagram, Frame, FrameError, PayloadKind};
 
@@ -25,6 +26,7 @@ const BATCH_BYTES_MAX: usize = 128 << 20;
 /// How long dead letters may wait for room in the bus's queue, and for their acknowledgement.
 const DEAD_LETTER_WAIT: Duration = Duration::from_secs(10);
 const SAY_AGAIN: Duration = Duration::from_secs(10);
+const READ_CLOCKS_EVERY: Duration = Duration::from_secs(2);
 
 /// When a batch is written.
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +43,8 @@ pub struct Sealed {
     pub tally: Tally,
     /// Where its streams are once it is committed.
     pub next: Vec<(Stream, i64)>,
+    /// What is new of the exporters' clocks, every few seconds. No part of what is exactly once.
+    pub clocks: Vec<Reading>,
 }
 
 /// Fills batches.
@@ -55,6 +59,7 @@ pub struct Assembler {
     open: Open,
     missing_said: Repeat,
     repeats_said: Repeat,
+    clocks_read: Option<Instant>,
 }
 
 /// Where a stream is.
@@ -95,6 +100,7 @@ impl Assembler {
             open: Open::default(),
             missing_said: Repeat::every(SAY_AGAIN),
             repeats_said: Repeat::every(SAY_AGAIN),
+            clocks_read: None,
         }
     }
 
@@ -211,7 +217,23 @@ impl Assembler {
         let tally = std::mem::take(&mut self.open).tally;
         debug_assert_eq!(tally.rows(), self.batch.rows() as u64);
         self.batch.clear();
-        Ok(Some(Sealed { encoded, tally, next }))
+        Ok(Some(Sealed {
+            encoded,
+            tally,
+            next,
+            clocks: self.new_clocks(),
+        }))
+    }
+
+    fn new_clocks(&mut self) -> Vec<Reading> {
+        if self
+            .clocks_read
+            .is_some_and(|read| read.elapsed() < READ_CLOCKS_EVERY)
+        {
+            return Vec::new();
+        }
+        self.clocks_read = Some(Instant::now());
+        self.profiles.take_readings()
     }
 }
 
@@ -315,8 +337,10 @@ impl Filling<'_> {
             return Err(DecodeError::NoDecoder);
         }
         let received_ns = i64::try_from(datagram.received_ns).unwrap_or(i64::MAX);
-        let exporter = self.profiles.of(datagram.exporter);
+        let (exporter, clock) = self.profiles.of(datagram.exporter);
+        let mut device_ns = None;
         let sink = |event: &Event<'_>| {
+            device_ns = device_ns.or(event.time_ns);
             let origin = Origin {
                 stream: self.step.stream,
                 offset: self.offset,
@@ -327,7 +351,11 @@ impl Filling<'_> {
             self.step.events += 1;
             self.open.tally.events[event.kind as usize] += 1;
         };
-        exporter.decode(datagram.payload, received_ns, sink)
+        let outcome = exporter.decode(datagram.payload, received_ns, sink);
+        if let Some(device_ns) = device_ns {
+            clock.sample(device_ns, received_ns);
+        }
+        outcome
     }
 
     fn bad_frame(&mut self, error: FrameError, record: &[u8]) -> Result<(), BusError> {

@@ -1,11 +1,18 @@
 //! What is counted. Names and meanings: docs/metrics.md.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use daemon::metrics::{Text, Type};
 use decode::{DecodeError, Ignored};
 use event::Kind;
+use store::clock::Reading;
 use wire::frame::FrameError;
+
+/// Exporters that have a metric of their own.
+const CLOCKS_SHOWN_MAX: usize = 1000;
 
 /// Reasons of [`bad_frame_name`], in the order of [`bad_frame_index`].
 pub const BAD_FRAMES: [&str; 7] = [
@@ -76,6 +83,8 @@ pub struct Metrics {
     pub fenced: AtomicU64,
     /// By [`bus::Loss`].
     pub lost_frames: [AtomicU64; 2],
+    /// How far the clock of an exporter is off, in microseconds: of the first so many exporters.
+    clocks: Mutex<BTreeMap<IpAddr, i64>>,
     /// One for each worker.
     pub workers: Vec<WorkerGauges>,
 }
@@ -112,6 +121,19 @@ impl Metrics {
         ] {
             for (total, &more) in totals.iter().zip(more) {
                 add(total, more);
+            }
+        }
+    }
+
+    /// Takes what was measured of the exporters' clocks.
+    pub fn measured(&self, readings: &[Reading]) {
+        if readings.is_empty() {
+            return;
+        }
+        let mut clocks = self.clocks.lock().unwrap_or_else(PoisonError::into_inner);
+        for reading in readings {
+            if clocks.len() < CLOCKS_SHOWN_MAX || clocks.contains_key(&reading.exporter) {
+                clocks.insert(reading.exporter, reading.skew_us);
             }
         }
     }
@@ -242,6 +264,14 @@ impl Metrics {
             help,
             sum(|w| &w.behind_frames),
         );
+        let name = "natrail_consumer_exporter_clock_skew_seconds";
+        let help =
+            "Device time minus receive time of each exporter's last messages, of up to 1000 exporters.";
+        text.metric(name, Type::Gauge, help);
+        for (exporter, skew_us) in &*self.clocks.lock().unwrap_or_else(PoisonError::into_inner) {
+            let seconds = *skew_us as f64 / 1e6;
+            text.sample(name, &[("exporter", &exporter.to_string())], seconds);
+        }
         let resident = daemon::memory::resident_bytes().unwrap_or(0);
         text.single(
             "natrail_consumer_resident_bytes",
@@ -292,6 +322,14 @@ mod tests {
         tally.events[Kind::Block as usize] = 3;
         tally.dead_letters[DecodeError::BadPort as usize] = 2;
         metrics.committed(&tally);
+        let reading = |last: u8, skew_us| Reading {
+            exporter: IpAddr::from([192, 0, 2, last]),
+            skew_us,
+            samples: 3,
+            measured_us: 0,
+        };
+        metrics.measured(&[reading(1, -1_500_000), reading(2, 7)]);
+        metrics.measured(&[reading(2, 8)]);
         let mut text = Text::default();
         metrics.render(&mut text);
         let text = text.finish();
@@ -303,6 +341,8 @@ mod tests {
             "natrail_consumer_missing_frames_total 6",
             "natrail_consumer_partly_decoded_total 1",
             "natrail_consumer_batches_total 1",
+            "natrail_consumer_exporter_clock_skew_seconds{exporter=\"192.0.2.1\"} -1.5",
+            "natrail_consumer_exporter_clock_skew_seconds{exporter=\"192.0.2.2\"} 0.000008",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
         }

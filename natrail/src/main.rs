@@ -4,6 +4,7 @@
 //! - [`db`]: the database's schema and state, and its comparison with what was expected;
 //! - [`mod@log`]: what the frame log on this machine's disk holds;
 //! - [`mod@decode`]: what the decoders make of messages;
+//! - [`exporters`]: who sends, how it is read, and how far its clock is off;
 //! - [`formats`]: which formats are read;
 //! - [`trace`]: who had this public address and port at this moment;
 //! - [`generate`]: the traffic of CGNs, for tests and measurements.
@@ -11,6 +12,7 @@
 mod check;
 mod db;
 mod decode;
+mod exporters;
 mod formats;
 mod generate;
 mod log;
@@ -41,6 +43,7 @@ enum Command {
     Db(db::Args),
     Log(log::Args),
     Decode(decode::Args),
+    Exporters(exporters::Args),
     Formats(formats::Args),
     Trace(trace::Args),
     Generate(generate::Args),
@@ -69,6 +72,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Db(args) => db::run(args, config),
         Command::Log(args) => log::run(args, config),
         Command::Decode(args) => decode::run(args, config),
+        Command::Exporters(args) => exporters::run(&args, config),
         Command::Formats(args) => formats::run(&args),
         Command::Trace(args) => trace::run(args, config),
         Command::Generate(args) => generate::run(args),

@@ -76,7 +76,7 @@ impl Meaning {
         more.extend(
             self.patterns
                 .iter()
-                .map(|pattern| format!("pattern of a {}: {}", pattern.kind, pattern.regex)),
+                .map(|pattern| format!("pattern ({}): {}", pattern.kind, pattern.regex)),
         );
         for line in more {
             writeln!(out, "{:<12} {line}", "")?;
