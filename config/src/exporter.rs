@@ -7,7 +7,7 @@ use std::sync::Arc;
 use decode::Profile;
 use decode::exporter::pattern::{EventWord, Options, Pattern, WORD_BYTES_MAX, Words};
 use decode::exporter::vrf::VrfNames;
-use decode::exporter::{Dialects, PATTERNS_MAX, Settings};
+use decode::exporter::{Dialects, PATTERNS_MAX, Settings, Unit};
 use decode::zone::Zone;
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error as _};
@@ -63,6 +63,10 @@ struct Keys {
     /// Huawei: lines with `UserbasedA` and `UserbasedW` are port blocks.
     #[serde(default)]
     huawei_user_blocks: bool,
+    /// A10, ASCII: the RADIUS attribute that is the subscriber. If absent: the first that is not empty.
+    a10_subscriber: Option<String>,
+    /// Fortinet: the unit of the duration of closed port blocks, `s` or `ms`. If absent, it is not used.
+    fortinet_pba_duration: Option<Parsed<Unit>>,
     /// Formats of the operator's own: a regular expression, a table, or a list of those.
     #[serde(default, deserialize_with = "patterns")]
     pattern: Vec<PatternKeys>,
@@ -117,6 +121,9 @@ impl TryFrom<Keys> for Exporter {
                 "they are for patterns, and there is no pattern",
             ));
         }
+        if keys.a10_subscriber.as_deref() == Some("") {
+            return Err(of(&"a10_subscriber", "it must name an attribute, such as IMSI"));
+        }
         let vrf = vrf_names(keys.vrf.as_deref(), &keys.vrf_names).map_err(|why| of(&"vrf", &why))?;
         if keys.pattern.len() > PATTERNS_MAX {
             return Err(of(
@@ -155,6 +162,8 @@ impl TryFrom<Keys> for Exporter {
                 vrf,
                 dialects: Dialects {
                     huawei_user_blocks: keys.huawei_user_blocks,
+                    a10_subscriber: keys.a10_subscriber.map(Into::into),
+                    fortinet_pba_duration: keys.fortinet_pba_duration.map(|unit| unit.0),
                 },
                 patterns,
             },
@@ -275,6 +284,8 @@ mod tests {
             vrf = "global"
             vrf_names = { "%1" = "blue", vsys3 = "red" }
             huawei_user_blocks = true
+            a10_subscriber = "IMSI"
+            fortinet_pba_duration = "ms"
             pattern = [
                 'X (?<src_ip>\S+) (?<x_ip>\S+) (?<event>\w+)$',
                 { regex = 'Y (?<src_ip>\S+) (?<x_ip>\S+)$', event = "deleted", hex_ports = true },
@@ -292,6 +303,8 @@ mod tests {
         assert_eq!(said.vrf.names.get("1").map(AsRef::as_ref), Some("blue"));
         assert_eq!(said.vrf.default.as_deref(), Some("global"));
         assert!(said.dialects.huawei_user_blocks && said.patterns.len() == 2);
+        assert_eq!(said.dialects.a10_subscriber.as_deref(), Some("IMSI"));
+        assert_eq!(said.dialects.fortinet_pba_duration, Some(Unit::Milliseconds));
         let one = settings("profile = \"nfware\"\npattern = '(?<src_ip>a)(?<x_ip>b)(?<event>c)'").unwrap();
         assert_eq!((one.profile, one.patterns.len()), (Some(Profile::Nfware), 1));
     }
@@ -319,6 +332,8 @@ mod tests {
             "vrf",
             "vrf_names",
             "huawei_user_blocks",
+            "a10_subscriber",
+            "fortinet_pba_duration",
             "pattern",
             "event_words",
             "protocol_words",
@@ -337,6 +352,8 @@ mod tests {
             ("time_zone = \"Mars/Olympus\"", "no time zone"),
             ("profile = \"nope\"", "unknown profile"),
             ("time_zone = 3", "string"),
+            ("fortinet_pba_duration = \"min\"", "is no unit"),
+            ("a10_subscriber = \"\"", "must name"),
             ("vrf = \"\"", "octets"),
             ("vrf_names = { a = \"b\\u0000\" }", "NUL"),
             ("vrf_names = { 1 = \"a\", \"%1\" = \"b\" }", "twice"),

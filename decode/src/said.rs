@@ -1,5 +1,7 @@
 //! What the configuration says of an exporter and its messages do not.
 
+use std::str::FromStr;
+
 use crate::bytes::Cursor;
 use crate::search::find;
 use crate::written::Written;
@@ -9,11 +11,49 @@ use crate::zone::Zone;
 const WORDS_BEFORE_TIME_MAX: usize = 4;
 
 /// Which of the shapes that a vendor's grammar leaves open an exporter's messages have.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Dialects {
     /// Huawei: `UserbasedA` and `UserbasedW` are port blocks, `[- PRIVATE - PUBLIC - FIRST LAST]`. No real line was seen
     /// of them, only parsers: without the switch they are refused.
     pub huawei_user_blocks: bool,
+    /// A10, ASCII: the RADIUS attribute that is the subscriber, in any case. If absent: the first that is not empty.
+    pub a10_subscriber: Option<Box<str>>,
+    /// Fortinet: the unit of the duration of a port block that is closed, which no manual states. If absent, it is not used.
+    pub fortinet_pba_duration: Option<Unit>,
+}
+
+/// A unit of time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    Seconds,
+    Milliseconds,
+}
+
+impl Unit {
+    /// `s` or `ms`.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Seconds => "s",
+            Self::Milliseconds => "ms",
+        }
+    }
+
+    pub(crate) const fn ns(self) -> i64 {
+        match self {
+            Self::Seconds => 1_000_000_000,
+            Self::Milliseconds => 1_000_000,
+        }
+    }
+}
+
+impl FromStr for Unit {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let units = [Self::Seconds, Self::Milliseconds];
+        let unit = units.into_iter().find(|unit| unit.name() == text);
+        unit.ok_or_else(|| format!("{text:?} is no unit: use s or ms"))
+    }
 }
 
 /// What is said, for one message.
@@ -21,7 +61,7 @@ pub struct Dialects {
 pub(crate) struct Said<'a> {
     pub zone: Option<&'a Zone>,
     pub received_ns: i64,
-    pub dialects: Dialects,
+    pub dialects: &'a Dialects,
 }
 
 impl Said<'_> {
@@ -78,7 +118,7 @@ mod tests {
         let said = Said {
             zone: Some(&Zone::UTC),
             received_ns: 1_763_456_220_000_000_000,
-            dialects: Dialects::default(),
+            dialects: &Dialects::default(),
         };
         let second = Some(1_763_456_218_000_000_000);
         for header in [

@@ -3,7 +3,7 @@
 mod common;
 
 use decode::exporter::vrf::VrfNames;
-use decode::exporter::{Dialects, Settings};
+use decode::exporter::{Dialects, Settings, Unit};
 use decode::{DecodeError, Exporter, Outcome, Profile};
 use jiff::Timestamp;
 use proptest::prelude::*;
@@ -273,6 +273,7 @@ fn user_based_lines_of_huawei_are_blocks_where_it_is_said() {
     let mut said = Exporter::new(Settings {
         dialects: Dialects {
             huawei_user_blocks: true,
+            ..Dialects::default()
         },
         ..Settings::from(Profile::Auto)
     });
@@ -325,6 +326,59 @@ fn user_based_lines_of_huawei_are_blocks_where_it_is_said() {
     }
     let plain = common::error(&line("UserbasedA [- 10.1.1.2 - 172.16.1.1 - 1024 2047]"));
     assert_eq!(plain, DecodeError::UnknownFormat);
+}
+
+/// The only event of a message of an exporter with these dialects.
+fn event_of(dialects: Dialects, message: &str) -> serde_json::Value {
+    let mut exporter = Exporter::new(Settings {
+        dialects,
+        ..Settings::from(Profile::Auto)
+    });
+    let mut events = Vec::new();
+    let outcome = exporter.decode(message.as_bytes(), 0, |event| events.push(common::object(event)));
+    assert_eq!(outcome, Ok(Outcome::Events(1)), "{message}");
+    events.remove(0)
+}
+
+#[test]
+fn the_attribute_that_is_the_subscriber_can_be_said() {
+    let line = "NAT-TCP-C: 10.0.0.1:2<-->1.1.1.1:3 to 8.8.8.8:53 MSISDN=\"4917\" IMSI=\"2620\"";
+    for (said, expected) in [
+        (None, Some("4917")),
+        (Some("imsi"), Some("2620")),
+        (Some("MSISDN"), Some("4917")),
+        (Some("IMEI"), None),
+    ] {
+        let dialects = Dialects {
+            a10_subscriber: said.map(Into::into),
+            ..Dialects::default()
+        };
+        assert_eq!(
+            event_of(dialects, line)["subscriber"].as_str(),
+            expected,
+            "{said:?}"
+        );
+    }
+}
+
+#[test]
+fn the_duration_of_a_port_block_is_used_where_its_unit_is_said() {
+    let line = "date=2026-02-03 time=10:21:12 eventtime=1770114072 logid=\"0100022016\" type=\"event\" action=\"pba-close\" saddr=100.64.2.2 nat=203.0.113.50 portbegin=5120 portend=5247 duration=600";
+    for (unit, expected) in [
+        (None, None),
+        (Some(Unit::Seconds), Some(1_770_113_472_000_000_000)),
+        (Some(Unit::Milliseconds), Some(1_770_114_071_400_000_000)),
+    ] {
+        let dialects = Dialects {
+            fortinet_pba_duration: unit,
+            ..Dialects::default()
+        };
+        assert_eq!(
+            event_of(dialects, line)["mapping_start"].as_i64(),
+            expected,
+            "{unit:?}"
+        );
+    }
 }
 
 proptest! {

@@ -9,8 +9,8 @@ pub mod vrf;
 
 use event::Event;
 
-pub use crate::said::Dialects;
 use crate::said::Said;
+pub use crate::said::{Dialects, Unit};
 use crate::syslog::{self, decode_stripped};
 use crate::zone::Zone;
 use crate::{DecodeError, Outcome, Profile};
@@ -102,7 +102,7 @@ impl Exporter {
         let said = Said {
             zone: zone.as_ref(),
             received_ns,
-            dialects: *dialects,
+            dialects,
         };
         let mut named = |event: &Event<'_>| {
             let vrf = vrf.of(event.vrf);

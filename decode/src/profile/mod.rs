@@ -200,6 +200,7 @@ mod tests {
                     };
                     let all = Dialects {
                         huawei_user_blocks: true,
+                        ..Dialects::default()
                     };
                     let name = format!("{} {} as {profile}", format.name, form.name);
                     assert_eq!(decoded(all), Ok(Outcome::Events(1)), "{name}");

@@ -5,6 +5,7 @@ use std::io::Write;
 
 use config::{Config, Exporter};
 use decode::Profile;
+use decode::exporter::Unit;
 use serde::Serialize;
 
 /// An entry of the configuration.
@@ -19,6 +20,8 @@ pub(super) struct Meaning {
     vrf: Option<String>,
     vrf_names: BTreeMap<String, String>,
     huawei_user_blocks: bool,
+    a10_subscriber: Option<String>,
+    fortinet_pba_duration: Option<&'static str>,
     patterns: Vec<Pattern>,
 }
 
@@ -44,6 +47,8 @@ impl Meaning {
                 .map(|(written, name)| (written.to_string(), name.to_string()))
                 .collect(),
             huawei_user_blocks: settings.dialects.huawei_user_blocks,
+            a10_subscriber: settings.dialects.a10_subscriber.as_deref().map(Into::into),
+            fortinet_pba_duration: settings.dialects.fortinet_pba_duration.map(Unit::name),
             patterns: settings
                 .patterns
                 .iter()
@@ -73,6 +78,10 @@ impl Meaning {
         if self.huawei_user_blocks {
             more.push("Huawei Userbased lines are port blocks".into());
         }
+        let attribute = self.a10_subscriber.iter();
+        more.extend(attribute.map(|name| format!("A10 attribute {name} is the subscriber")));
+        let unit = self.fortinet_pba_duration.iter();
+        more.extend(unit.map(|unit| format!("Fortinet port blocks have their duration in {unit}")));
         more.extend(
             self.patterns
                 .iter()
@@ -115,10 +124,20 @@ pub(super) fn warnings(config: &Config) -> Vec<String> {
                 index + 1
             ));
         }
-        if settings.dialects.huawei_user_blocks
-            && !matches!(settings.profile, Some(Profile::Auto | Profile::Huawei))
-        {
-            warn(": huawei_user_blocks does nothing with its profile");
+        let dialects = &settings.dialects;
+        for (key, is_said, profile) in [
+            ("huawei_user_blocks", dialects.huawei_user_blocks, Profile::Huawei),
+            ("a10_subscriber", dialects.a10_subscriber.is_some(), Profile::A10),
+            (
+                "fortinet_pba_duration",
+                dialects.fortinet_pba_duration.is_some(),
+                Profile::Fortinet,
+            ),
+        ] {
+            let is_read = [Some(Profile::Auto), Some(profile)].contains(&settings.profile);
+            if is_said && !is_read {
+                warn(&format!(": {key} does nothing with its profile"));
+            }
         }
         if settings.profile == Some(Profile::CiscoIosXr) && settings.zone.is_some() {
             warn(": time_zone does nothing for IOS-XR, which writes UTC");

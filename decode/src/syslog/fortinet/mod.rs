@@ -157,8 +157,15 @@ fn port_block<'a>(fields: &Fields<'a>, header: &Header) -> Result<Found<'a>, Dec
     }
     let mut event = Event::new(Kind::Block, action, inside, Some(outside));
     (event.start_port, event.end_port) = (Some(ports.0), Some(ports.1));
-    // The unit of its duration is not documented.
-    finish(event, fields, header, None).map(Ok)
+    // The unit of its duration is not documented: it must be said.
+    let unit = header.said.and_then(|said| said.dialects.fortinet_pba_duration);
+    let duration_ns = match unit {
+        Some(unit) if action == Action::Deleted && !fields[slot::DURATION].is_absent() => {
+            fields[slot::DURATION].count()?.checked_mul(unit.ns())
+        }
+        _ => None,
+    };
+    finish(event, fields, header, duration_ns).map(Ok)
 }
 
 /// A session of the traffic log.
