@@ -54,7 +54,7 @@ impl AllowList {
         };
         for exporter in &exporters.list {
             let mut entry = Entry::default();
-            let limit = Limit::new(exporter.rate_max, exporter.burst());
+            let limit = Limit::new(exporter.rate_max, exporter.burst);
             if limits == Limits::UserSpace && !limit.is_none() {
                 entry.bucket = Some(list.buckets.len() as u32);
                 list.buckets.push((limit, AtomicU64::new(0)));

@@ -151,7 +151,12 @@ impl Sockets {
         let octets = |socket: &ListenSocket| socket.buffer_bytes().unwrap_or(0);
         let octets: usize = self.by_thread.iter().flatten().map(octets).sum();
         let rings = self.xsk.as_ref().map_or(0, |opened| {
-            opened.by_thread.iter().flatten().map(xsk::socket::XskSocket::take_max).sum()
+            opened
+                .by_thread
+                .iter()
+                .flatten()
+                .map(xsk::socket::XskSocket::take_max)
+                .sum()
         });
         (octets / QUEUED_BYTES_MIN + rings) as u64
     }

@@ -275,20 +275,7 @@ pub fn nanoseconds_per_packet(packet: &[u8], repeat: u32, rules: Option<&Filter>
         SocketAddr::from(([0; 4], 514)),
         SocketAddr::from(([0_u16; 8], 514)),
     ];
-    #[expect(
-        clippy::default_trait_access,
-        reason = "the type is of a room that this one does not know"
-    )]
-    let exporter = |address: IpAddr, length| {
-        let address = IpNet::new_assert(address, length);
-        Exporter {
-            address,
-            name: None,
-            profile: Default::default(),
-            rate_max: 0,
-            burst: None,
-        }
-    };
+    let exporter = |address: IpAddr, length| Exporter::new(IpNet::new_assert(address, length));
     let list = vec![
         exporter([198, 51, 100, 0].into(), 24),
         exporter([0x2001, 0xdb8, 5, 0, 0, 0, 0, 0].into(), 48),

@@ -3,6 +3,7 @@
 //! Unknown keys are refused. The doc comment of a field is its manual.
 
 mod bus;
+mod exporter;
 mod filter;
 mod listener;
 mod receive;
@@ -10,18 +11,13 @@ mod receive;
 use std::net::{IpAddr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use ipnet::IpNet;
 use serde::Deserialize;
 
 pub use bus::{Bus, BusKind, Compression, Log, Sync, WhenFull};
+pub use exporter::Exporter;
 pub use filter::{Facility, Severity};
 pub use listener::{Listener, ListenerKind, Spread, StreamLimits, TlsFiles, Transport};
 pub use receive::{AfXdp, Choice, ReceivePath};
-
-/// Highest `rate_max` of an exporter.
-const RATE_MAX: u32 = 10_000_000;
-/// Highest `burst` of an exporter.
-const BURST_MAX: u32 = 1_000_000;
 
 /// Where the configuration is looked for when none is named.
 pub const DEFAULT_PATH: &str = "/etc/natrail/natrail.toml";
@@ -159,79 +155,20 @@ pub struct Exporters {
     pub list: Vec<Exporter>,
 }
 
-/// `[[exporters.exporter]]`.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Exporter {
-    /// An address, or a prefix such as `192.0.2.0/24`.
-    #[serde(deserialize_with = "address_or_prefix")]
-    pub address: IpNet,
-    /// Name for reports; the address if absent.
-    pub name: Option<String>,
-    /// Format of its messages: `auto`, or one that `natrail decode --help` lists.
-    #[serde(default, deserialize_with = "profile")]
-    pub profile: decode::Profile,
-    /// Most datagrams a second, up to 10000000; those beyond are dropped and counted. 0 or absent: no limit. TCP and TLS have
-    /// none: there, the peer waits.
-    #[serde(default)]
-    pub rate_max: u32,
-    /// Datagrams that may come at once after a silence, up to 1000000; what `rate_max` gives in a second if absent.
-    pub burst: Option<u32>,
-}
-
-impl Exporter {
-    /// Datagrams that may come at once, if there is a rate.
-    pub fn burst(&self) -> u32 {
-        self.burst.unwrap_or(self.rate_max.min(BURST_MAX))
-    }
-
-    fn problems(&self) -> Vec<String> {
-        let mut problems = Vec::new();
-        let mut check = |ok: bool, problem: String| {
-            if !ok {
-                problems.push(format!("exporter {}: {problem}", self.address));
-            }
-        };
-        check(
-            self.rate_max <= RATE_MAX,
-            format!("rate_max must be at most {RATE_MAX}"),
-        );
-        check(
-            self.burst.is_none_or(|burst| (1..=BURST_MAX).contains(&burst)),
-            format!("burst must be from 1 to {BURST_MAX}"),
-        );
-        check(
-            self.burst.is_none() || self.rate_max > 0,
-            "burst is for rate_max".into(),
-        );
-        problems
-    }
-}
-
-fn address_or_prefix<'de, D: serde::Deserializer<'de>>(from: D) -> Result<IpNet, D::Error> {
-    let text = String::deserialize(from)?;
-    let net: Result<IpNet, _> = text.parse();
-    net.or_else(|_| text.parse::<IpAddr>().map(IpNet::from))
-        .map_err(|_| {
-            serde::de::Error::custom(format!(
-                "{text:?} is neither an address nor a prefix such as 192.0.2.0/24"
-            ))
-        })
-}
-
-fn profile<'de, D: serde::Deserializer<'de>>(from: D) -> Result<decode::Profile, D::Error> {
-    String::deserialize(from)?
-        .parse()
-        .map_err(serde::de::Error::custom)
-}
-
 impl Exporters {
     /// The entry whose prefix holds `address`, the longest first.
     pub fn find(&self, address: IpAddr) -> Option<&Exporter> {
+        self.place(address).map(|place| &self.list[place])
+    }
+
+    /// The place of that entry in the list.
+    pub fn place(&self, address: IpAddr) -> Option<usize> {
         self.list
             .iter()
-            .filter(|exporter| exporter.address.contains(&address))
-            .max_by_key(|exporter| exporter.address.prefix_len())
+            .enumerate()
+            .filter(|(_, exporter)| exporter.address.contains(&address))
+            .max_by_key(|(_, exporter)| exporter.address.prefix_len())
+            .map(|(place, _)| place)
     }
 
     /// Whether datagrams from `address` are taken.
@@ -373,7 +310,6 @@ impl Config {
             self.exporters.allow_all || !self.exporters.list.is_empty(),
             "no exporter may send: list some under [[exporters.exporter]], or set exporters.allow_all = true",
         );
-        problems.extend(self.exporters.list.iter().flat_map(Exporter::problems));
         if let Some(collector) = &self.collector {
             let mut check = |ok: bool, problem: &str| {
                 if !ok {
@@ -441,7 +377,10 @@ mod tests {
         .expect("valid");
         let find = |text: &str| config.exporters.find(text.parse().expect("address"));
         assert_eq!(find("192.0.2.7").and_then(|e| e.name.as_deref()), Some("cgn7"));
-        assert_eq!(find("192.0.2.8").map(|e| e.profile), Some(decode::Profile::Auto));
+        assert_eq!(
+            find("192.0.2.8").and_then(|e| e.settings.profile),
+            Some(decode::Profile::Auto)
+        );
         assert!(find("192.0.3.1").is_none() && !config.exporters.allows(IpAddr::from([192, 0, 3, 1])));
     }
 

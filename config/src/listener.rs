@@ -75,6 +75,16 @@ pub enum Spread {
     Off,
 }
 
+impl Spread {
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Datagram => "datagram",
+            Self::Exporter => "exporter",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// How messages come to a listener.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq, Hash)]
 #[serde(rename_all = "lowercase")]

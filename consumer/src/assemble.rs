@@ -11,6 +11,7 @@ use daemon::repeat::Repeat;
 use decode::{DecodeError, Outcome};
 use event::columns::{Origin, PlausibleTime};
 use event::{Batch, Event};
+use store::clock::Reading;
 use store::ingest::{Advance, EncodedBatch, Encoder, StreamState};
 use wire::frame::{Datagram, Frame, FrameError, PayloadKind};
 
@@ -26,6 +27,7 @@ const BATCH_BYTES_MAX: usize = 128 << 20;
 /// How long dead letters may wait for room in the bus's queue, and for their acknowledgement.
 const DEAD_LETTER_WAIT: Duration = Duration::from_secs(10);
 const SAY_AGAIN: Duration = Duration::from_secs(10);
+const READ_CLOCKS_EVERY: Duration = Duration::from_secs(2);
 
 /// When a batch is written.
 #[derive(Clone, Copy, Debug)]
@@ -42,6 +44,8 @@ pub struct Sealed {
     pub tally: Tally,
     /// Where its streams are once it is committed.
     pub next: Vec<(Stream, i64)>,
+    /// What is new of the exporters' clocks, every few seconds. No part of what is exactly once.
+    pub clocks: Vec<Reading>,
 }
 
 /// Fills batches.
@@ -57,6 +61,7 @@ pub struct Assembler {
     ledger: Ledger,
     missing_said: Repeat,
     repeats_said: Repeat,
+    clocks_read: Option<Instant>,
 }
 
 /// Where a stream is.
@@ -98,6 +103,7 @@ impl Assembler {
             ledger: Ledger::new(Repeat::every(SAY_AGAIN)),
             missing_said: Repeat::every(SAY_AGAIN),
             repeats_said: Repeat::every(SAY_AGAIN),
+            clocks_read: None,
         }
     }
 
@@ -225,7 +231,23 @@ impl Assembler {
         let tally = std::mem::take(&mut self.open).tally;
         debug_assert_eq!(tally.rows(), self.batch.rows() as u64);
         self.batch.clear();
-        Ok(Some(Sealed { encoded, tally, next }))
+        Ok(Some(Sealed {
+            encoded,
+            tally,
+            next,
+            clocks: self.new_clocks(),
+        }))
+    }
+
+    fn new_clocks(&mut self) -> Vec<Reading> {
+        if self
+            .clocks_read
+            .is_some_and(|read| read.elapsed() < READ_CLOCKS_EVERY)
+        {
+            return Vec::new();
+        }
+        self.clocks_read = Some(Instant::now());
+        self.profiles.take_readings()
     }
 }
 
@@ -306,21 +328,39 @@ impl Filling<'_> {
                 self.open.tally.ignored[reason as usize] += 1;
                 Ok(())
             }
+            Ok(Outcome::Partly { events, error }) => {
+                // Its events are stored: the dead letter is beside them.
+                counts.stored += 1;
+                counts.events += u64::from(events);
+                self.step.partly += 1;
+                self.open.tally.partly += 1;
+                self.undecoded(index, datagram, error)
+            }
             Err(reason) => {
                 counts.dead_letters += 1;
-                self.step.dead_letters += 1;
-                self.open.tally.dead_letters[reason as usize] += 1;
-                self.letter(&DeadLetter {
-                    stream: self.stream,
-                    offset: self.offset,
-                    index,
-                    exporter: datagram.exporter,
-                    received_ns: datagram.received_ns,
-                    reason: reason.name(),
-                    payload: datagram.payload,
-                })
+                self.undecoded(index, datagram, reason)
             }
         }
+    }
+
+    /// A datagram that cannot be decoded, or not all of it.
+    fn undecoded(
+        &mut self,
+        index: u32,
+        datagram: &Datagram<'_>,
+        reason: DecodeError,
+    ) -> Result<(), BusError> {
+        self.step.dead_letters += 1;
+        self.open.tally.dead_letters[reason as usize] += 1;
+        self.letter(&DeadLetter {
+            stream: self.stream,
+            offset: self.offset,
+            index,
+            exporter: datagram.exporter,
+            received_ns: datagram.received_ns,
+            reason: reason.name(),
+            payload: datagram.payload,
+        })
     }
 
     fn decode(&mut self, kind: PayloadKind, datagram: &Datagram<'_>) -> Result<Outcome, DecodeError> {
@@ -331,8 +371,10 @@ impl Filling<'_> {
             return Err(DecodeError::NoDecoder);
         }
         let received_ns = i64::try_from(datagram.received_ns).unwrap_or(i64::MAX);
-        let profile = self.profiles.of(datagram.exporter);
+        let (exporter, clock) = self.profiles.of(datagram.exporter);
+        let mut device_ns = None;
         let sink = |event: &Event<'_>| {
+            device_ns = device_ns.or(event.time_ns);
             let origin = Origin {
                 stream: self.step.stream,
                 offset: self.offset,
@@ -343,7 +385,11 @@ impl Filling<'_> {
             self.step.events += 1;
             self.open.tally.events[event.kind as usize] += 1;
         };
-        decode::syslog::decode(profile, datagram.payload, sink)
+        let outcome = exporter.decode(datagram.payload, received_ns, sink);
+        if let Some(device_ns) = device_ns {
+            clock.sample(device_ns, received_ns);
+        }
+        outcome
     }
 
     fn bad_frame(&mut self, error: FrameError, record: &[u8]) -> Result<(), BusError> {

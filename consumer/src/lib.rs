@@ -8,12 +8,14 @@
 //! - [`assemble`]: frames to batches: decoding, dead letters, limits;
 //! - [`sources`]: which frames came before, and which are missing;
 //! - [`ledger`]: where every datagram is, by exporter and minute;
-//! - [`profiles`]: which decoder reads an exporter;
+//! - [`profiles`]: what reads an exporter, and what is known of it;
+//! - [`clocks`]: how far the clocks of exporters are off;
 //! - [`pipeline`]: the two connections: COPY overlaps, commits keep their order;
-//! - [`summarise`]: BRIN learns about new rows, off the pipeline;
+//! - [`summarise`]: BRIN learns about new rows, and the database about clocks, off the pipeline;
 //! - [`metrics`]: what is counted, and its names.
 
 pub mod assemble;
+pub mod clocks;
 pub mod ledger;
 pub mod metrics;
 pub mod pipeline;

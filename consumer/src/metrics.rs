@@ -1,11 +1,18 @@
 //! What is counted. Names and meanings: docs/metrics.md.
 
+use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use daemon::metrics::{Text, Type};
 use decode::{DecodeError, Ignored};
 use event::Kind;
+use store::clock::Reading;
 use wire::frame::FrameError;
+
+/// Exporters that have a metric of their own.
+const CLOCKS_SHOWN_MAX: usize = 1000;
 
 /// Reasons of [`bad_frame_name`], in the order of [`bad_frame_index`].
 pub const BAD_FRAMES: [&str; 7] = [
@@ -42,6 +49,8 @@ pub struct Tally {
     pub ignored: [u64; Ignored::ALL.len()],
     /// By [`DecodeError`].
     pub dead_letters: [u64; DecodeError::ALL.len()],
+    /// Dead letters that gave events as well.
+    pub partly: u64,
     /// By [`BAD_FRAMES`].
     pub bad_frames: [u64; BAD_FRAMES.len()],
     /// Frames that had been taken before; none of their datagrams is counted.
@@ -65,6 +74,7 @@ pub struct Metrics {
     events: [AtomicU64; Kind::ALL.len()],
     ignored: [AtomicU64; Ignored::ALL.len()],
     dead_letters: [AtomicU64; DecodeError::ALL.len()],
+    partly: AtomicU64,
     bad_frames: [AtomicU64; BAD_FRAMES.len()],
     duplicate_frames: AtomicU64,
     missing_frames: AtomicU64,
@@ -73,6 +83,8 @@ pub struct Metrics {
     pub fenced: AtomicU64,
     /// By [`bus::Loss`].
     pub lost_frames: [AtomicU64; 2],
+    /// How far the clock of an exporter is off, in microseconds: of the first so many exporters.
+    clocks: Mutex<BTreeMap<IpAddr, i64>>,
     /// One for each worker.
     pub workers: Vec<WorkerGauges>,
 }
@@ -99,6 +111,7 @@ impl Metrics {
         add(&self.datagrams, tally.datagrams);
         add(&self.duplicate_frames, tally.duplicate_frames);
         add(&self.missing_frames, tally.missing_frames);
+        add(&self.partly, tally.partly);
         add(&self.batches, 1);
         for (totals, more) in [
             (&self.events[..], &tally.events[..]),
@@ -108,6 +121,19 @@ impl Metrics {
         ] {
             for (total, &more) in totals.iter().zip(more) {
                 add(total, more);
+            }
+        }
+    }
+
+    /// Takes what was measured of the exporters' clocks.
+    pub fn measured(&self, readings: &[Reading]) {
+        if readings.is_empty() {
+            return;
+        }
+        let mut clocks = self.clocks.lock().unwrap_or_else(PoisonError::into_inner);
+        for reading in readings {
+            if clocks.len() < CLOCKS_SHOWN_MAX || clocks.contains_key(&reading.exporter) {
+                clocks.insert(reading.exporter, reading.skew_us);
             }
         }
     }
@@ -161,7 +187,7 @@ impl Metrics {
         );
         by(
             "natrail_consumer_dead_letters_total",
-            "Datagrams that could not be decoded, by reason.",
+            "Datagrams that could not be decoded, or not all of them, by reason.",
             "reason",
             &mut DecodeError::ALL
                 .iter()
@@ -175,6 +201,12 @@ impl Metrics {
                 .iter()
                 .enumerate()
                 .map(|(index, name)| (*name, of(&self.bad_frames[index]))),
+        );
+        text.single(
+            "natrail_consumer_partly_decoded_total",
+            counter,
+            "Dead letters that gave events as well: one of several records is cut off or wrong.",
+            of(&self.partly),
         );
         let help = "Frames that had been taken before; none of their datagrams is stored again.";
         text.single(
@@ -232,6 +264,14 @@ impl Metrics {
             help,
             sum(|w| &w.behind_frames),
         );
+        let name = "natrail_consumer_exporter_clock_skew_seconds";
+        let help =
+            "Device time minus receive time of each exporter's last messages, of up to 1000 exporters.";
+        text.metric(name, Type::Gauge, help);
+        for (exporter, skew_us) in &*self.clocks.lock().unwrap_or_else(PoisonError::into_inner) {
+            let seconds = *skew_us as f64 / 1e6;
+            text.sample(name, &[("exporter", &exporter.to_string())], seconds);
+        }
         let resident = daemon::memory::resident_bytes().unwrap_or(0);
         text.single(
             "natrail_consumer_resident_bytes",
@@ -276,11 +316,20 @@ mod tests {
             datagrams: 5,
             duplicate_frames: 4,
             missing_frames: 6,
+            partly: 1,
             ..Tally::default()
         };
         tally.events[Kind::Block as usize] = 3;
         tally.dead_letters[DecodeError::BadPort as usize] = 2;
         metrics.committed(&tally);
+        let reading = |last: u8, skew_us| Reading {
+            exporter: IpAddr::from([192, 0, 2, last]),
+            skew_us,
+            samples: 3,
+            measured_us: 0,
+        };
+        metrics.measured(&[reading(1, -1_500_000), reading(2, 7)]);
+        metrics.measured(&[reading(2, 8)]);
         let mut text = Text::default();
         metrics.render(&mut text);
         let text = text.finish();
@@ -290,7 +339,10 @@ mod tests {
             "natrail_consumer_rows_committed_total 3",
             "natrail_consumer_duplicate_frames_total 4",
             "natrail_consumer_missing_frames_total 6",
+            "natrail_consumer_partly_decoded_total 1",
             "natrail_consumer_batches_total 1",
+            "natrail_consumer_exporter_clock_skew_seconds{exporter=\"192.0.2.1\"} -1.5",
+            "natrail_consumer_exporter_clock_skew_seconds{exporter=\"192.0.2.2\"} 0.000008",
         ] {
             assert!(text.lines().any(|l| l == line), "{line} is not in\n{text}");
         }

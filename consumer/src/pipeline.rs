@@ -284,19 +284,21 @@ struct Turn {
 impl Turn {
     /// Copies, waits for the commit of the batch before, commits. `None`: nothing more of this epoch is committed, and the
     /// connection with its open transaction is dropped.
-    async fn take(mut self, mut writer: Writer, sealed: Box<Sealed>) -> Option<Writer> {
+    async fn take(mut self, mut writer: Writer, mut sealed: Box<Sealed>) -> Option<Writer> {
         let current = self.current.clone();
         tokio::select! {
             biased;
             () = ended(&current, self.epoch) => return None,
             written = self.write(&mut writer, &sealed) => written?,
         }
+        let clocks = std::mem::take(&mut sealed.clocks);
         let days = sealed
             .encoded
             .parts()
             .iter()
             .flat_map(|part| part.days.iter().map(|&day| (part.kind, day)));
-        let _ = self.touched.send(days.collect());
+        let days = days.collect();
+        let _ = self.touched.send(Touched { days, clocks });
         let _ = self.reports.send(Report::Committed {
             epoch: self.epoch,
             tally: Box::new(sealed.tally),

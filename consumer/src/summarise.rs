@@ -1,28 +1,57 @@
-//! BRIN learns about new rows, and old minutes of the ledger are dropped, on a connection of its own: neither is worth holding
-//! back a batch.
+//! BRIN learns about new rows, the database about the exporters' clocks, and old minutes of the ledger are dropped, on a
+//! connection of its own: none of it is worth holding back a batch.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashMap};
+use std::net::IpAddr;
 use std::time::{Duration, Instant};
 
 use event::Kind;
+use store::clock::{self, Reading};
 use store::partition::Partitions;
 use tokio::sync::mpsc::UnboundedReceiver;
 use tokio_postgres::Client;
 
-/// How often the touched days are summarised.
+/// How often this is done.
 const EVERY: Duration = Duration::from_secs(5);
 
 /// How often the ledger's old minutes are dropped.
 const DROP_EVERY: Duration = Duration::from_hours(1);
 
-/// Days that a committed batch wrote to: (kind, days since 1970).
-pub type Touched = Vec<(Kind, i64)>;
+/// What a committed batch leaves to do.
+#[derive(Debug, Default)]
+pub struct Touched {
+    /// Days that it wrote to: (kind, days since 1970).
+    pub days: Vec<(Kind, i64)>,
+    /// What is new of the exporters' clocks.
+    pub clocks: Vec<Reading>,
+}
+
+/// What is left to do of several batches.
+#[derive(Debug, Default)]
+struct Due {
+    days: BTreeSet<(u8, i64)>,
+    /// The newest of each exporter. The assembler remembers so many exporters, and no more.
+    clocks: HashMap<IpAddr, Reading>,
+}
+
+impl Due {
+    fn add(&mut self, touched: Touched) {
+        self.days
+            .extend(touched.days.into_iter().map(|(kind, day)| (kind as u8, day)));
+        self.clocks.extend(
+            touched
+                .clocks
+                .into_iter()
+                .map(|reading| (reading.exporter, reading)),
+        );
+    }
+}
 
 /// Summarises every few seconds what came in through `touched`, and once more when its senders are gone.
 ///
 /// A failure costs look-ups some time until the next round or autovacuum, never a row: it is only noted.
 pub async fn serve(url: String, mut touched: UnboundedReceiver<Touched>) {
-    let mut due = BTreeSet::new();
+    let mut due = Due::default();
     let mut connection = None;
     let mut dropped: Option<Instant> = None;
     let mut ended = false;
@@ -33,23 +62,22 @@ pub async fn serve(url: String, mut touched: UnboundedReceiver<Touched>) {
             tokio::select! {
                 () = &mut round => break,
                 more = touched.recv() => {
-                    let Some(days) = more else {
+                    let Some(more) = more else {
                         ended = true;
                         break;
                     };
-                    due.extend(days.into_iter().map(|(kind, day)| (kind as u8, day)));
+                    due.add(more);
                 }
             }
         }
-        if due.is_empty() {
+        if due.days.is_empty() && due.clocks.is_empty() {
             continue;
         }
-        if let Err(error) = summarise(&url, &mut connection, &due).await {
+        if let Err(error) = settle(&url, &mut connection, &mut due).await {
             tracing::debug!("new rows are not summarised yet: {error}");
             connection = None;
             continue;
         }
-        due.clear();
         if let Some((client, _)) = &connection
             && dropped.is_none_or(|at| at.elapsed() >= DROP_EVERY)
             && !ended
@@ -63,10 +91,10 @@ pub async fn serve(url: String, mut touched: UnboundedReceiver<Touched>) {
     }
 }
 
-async fn summarise(
+async fn settle(
     url: &str,
     connection: &mut Option<(Client, Partitions)>,
-    due: &BTreeSet<(u8, i64)>,
+    due: &mut Due,
 ) -> Result<(), store::StoreError> {
     let (client, partitions) = match connection {
         Some(open) => open,
@@ -74,6 +102,7 @@ async fn summarise(
     };
     for kind in Kind::ALL {
         let days: Vec<i64> = due
+            .days
             .iter()
             .filter(|(of, _)| *of == kind as u8)
             .map(|&(_, day)| day)
@@ -81,6 +110,12 @@ async fn summarise(
         if !days.is_empty() {
             partitions.summarise(client, kind, &days).await?;
         }
+    }
+    due.days.clear();
+    if !due.clocks.is_empty() {
+        let readings: Vec<Reading> = due.clocks.values().copied().collect();
+        clock::write(client, &readings).await?;
+        due.clocks.clear();
     }
     Ok(())
 }

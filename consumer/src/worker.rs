@@ -308,6 +308,7 @@ impl Core {
                     self.waiting_since = Instant::now();
                 }
                 self.in_flight += 1;
+                self.metrics.measured(&sealed.clocks);
                 self.pipeline.write(self.epoch, sealed);
             }
             Ok(None) => {}

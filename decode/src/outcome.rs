@@ -9,6 +9,19 @@ pub enum Outcome {
     Events(u32),
     /// Known and whole, but no mapping: counted, not kept.
     Ignored(Ignored),
+    /// A message of several records, of which some are good: so many events (one or more) went to the sink. Another record is
+    /// cut off or wrong, so that the message becomes a dead letter as well.
+    Partly { events: u32, error: DecodeError },
+}
+
+impl Outcome {
+    /// Events that went to the sink.
+    pub const fn events(self) -> u32 {
+        match self {
+            Self::Events(events) | Self::Partly { events, .. } => events,
+            Self::Ignored(_) => 0,
+        }
+    }
 }
 
 /// Why a known message is no mapping. `Copy`: it indexes a counter.

@@ -123,7 +123,7 @@ fn attributes_of_radius_stand_behind_in_any_order() {
 }
 
 #[test]
-fn batched_records_are_all_events_or_none() {
+fn batched_records_are_events_each_for_itself() {
     let record = |number: u16| PORT.replace("33000", &number.to_string());
     for separator in ["\n", "\r\n", "#012", " ", "\n<134>May 29 12:00:00 ax1 "] {
         let message = [record(1), SESSION.to_owned(), record(3)].join(separator);
@@ -138,17 +138,26 @@ fn batched_records_are_all_events_or_none() {
     let (outcome, events) = decode(&format!("ax1/blue {CEF}\n{CEF_SESSION}\n{CEF}"));
     assert_eq!(outcome, Ok(Outcome::Events(3)));
     assert!(events.iter().all(|event| event["vrf"] == "blue"));
-    // A record that is cut off at the end costs no other.
+    // A record that is cut off at the end, or wrong in the middle, costs no other, and is told.
     let (outcome, events) = decode(&format!("{PORT}\n{SESSION}\n{}", &SESSION[..60]));
-    assert_eq!((outcome, events.len()), (Ok(Outcome::Events(2)), 2));
-    // One that is wrong in the middle costs all: nothing has gone out.
-    for wrong in [
-        PORT.replace("2000", "99999"),
-        PORT[..30].to_owned(),
-        "else".to_owned(),
+    let partly = |error| Ok(Outcome::Partly { events: 2, error });
+    assert_eq!((outcome, events.len()), (partly(DecodeError::Truncated), 2));
+    for (wrong, error) in [
+        (PORT.replace("2000", "99999"), DecodeError::BadPort),
+        (PORT[..30].to_owned(), DecodeError::Malformed),
+        ("else".to_owned(), DecodeError::UnknownFormat),
     ] {
-        assert!(decode(&format!("{PORT}\n{wrong}\n{SESSION}")).0.is_err());
+        let (outcome, events) = decode(&format!("{PORT}\n{wrong}\n{SESSION}"));
+        assert_eq!(outcome, partly(error), "{wrong}");
+        assert_eq!(events, [event(PORT), event(SESSION)]);
+        assert_eq!(decode(&format!("{wrong}\n{wrong}")).0, Err(error), "{wrong}");
     }
+    // The first of several errors is the reason.
+    let (outcome, _) = decode(&format!(
+        "{PORT}\n{}\nelse\n{SESSION}",
+        PORT.replace("2000", "99999")
+    ));
+    assert_eq!(outcome, partly(DecodeError::BadPort));
     let alarm = CEF.replace(
         "CGN 106|Nat Port Batch Pool Allocated",
         "CGN 150|Nat Pool Exhausted",

@@ -269,22 +269,29 @@ fn xr_datagrams_hold_several_records() {
         )),
         [&*first, &second, &first]
     );
-    // The cut one is lost, not those before it.
+    // One that is cut off or wrong costs no other, and is told.
+    let partly = |records: &str, expected: &[&str], error| {
+        let (outcome, got) = common::decode(Profile::Auto, format!("{XR}{records}").as_bytes());
+        let events = expected.len() as u32;
+        assert_eq!(outcome, Ok(Outcome::Partly { events, error }), "{records}");
+        let got: Vec<_> = got.iter().map(common::brief).collect();
+        assert_eq!(got, expected, "{records}");
+    };
     for end in 1..two.len() {
-        assert_eq!(xr(&format!("{one}{}", &two[..end])), [&*first], "{end}");
+        partly(&format!("{one}{}", &two[..end]), &[&first], Truncated);
     }
     assert_eq!(xr_error(&one[..one.len() - 1]), Truncated);
-    // A wrong one among others: nothing is kept of the message, which becomes a dead letter as it is.
-    for wrong in [
-        "[UserbasedA - 10.0.0.999 v - 100.1.1.2 - 1 2 - - ]",
-        "[UserbasedX - 10.0.0.1 v - 100.1.1.2 - 1 2 - - ]",
-        "[]",
-        "x",
+    for (wrong, error) in [
+        ("[UserbasedA - 10.0.0.999 v - 100.1.1.2 - 1 2 - - ]", BadAddress),
+        ("[UserbasedX - 10.0.0.1 v - 100.1.1.2 - 1 2 - - ]", UnknownFormat),
+        ("[]", UnknownFormat),
     ] {
-        let (outcome, _) = common::decode(Profile::Auto, format!("{XR}{one}{wrong}{two}").as_bytes());
-        assert!(outcome.is_err(), "{wrong}");
+        partly(&format!("{one}{wrong}{two}"), &[&first, &second], error);
+        assert_eq!(xr_error(wrong), error);
     }
-    assert_eq!(xr_error(&format!("{one} and more")), Malformed);
+    // What is no record ends them.
+    partly(&format!("{one}x{two}"), &[&first], Malformed);
+    partly(&format!("{one} and more"), &[&first], Malformed);
 }
 
 #[test]

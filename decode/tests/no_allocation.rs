@@ -5,7 +5,10 @@ mod common;
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-use decode::Profile;
+use decode::exporter::Settings;
+use decode::exporter::pattern::{Options, Pattern};
+use decode::exporter::vrf::VrfNames;
+use decode::{Exporter, Profile};
 
 thread_local! {
     static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
@@ -59,4 +62,34 @@ fn no_line_allocates() {
         lines.len()
     );
     assert!(events > 330, "{events} events");
+}
+
+/// Once a pattern has made its states, all that may be said of an exporter costs no allocation.
+#[test]
+fn no_line_of_an_exporter_with_settings_allocates() {
+    let text = r" (?<event>\w+) (?<src_ip>\S+) (?<x_ip>\S+) (?<time>[0-9: -]+)$";
+    let mut exporter = Exporter::new(Settings {
+        zone: Some("Europe/Berlin".parse().expect("a zone")),
+        vrf: VrfNames {
+            default: Some("global".into()),
+            names: [("1".into(), "blue".into())].into(),
+        },
+        patterns: vec![Pattern::new(text, Options::default()).expect("good")],
+        ..Settings::from(Profile::Auto)
+    });
+    let mut lines: Vec<_> = common::logs().iter().flat_map(|log| common::lines(log)).collect();
+    lines.push(b"<1>Nov 18 09:56:58 h add 10.0.0.1 203.0.113.1 2026-01-01 00:00:00".to_vec());
+    let (mut events, mut counts) = (0, [0; 3]);
+    for count in &mut counts {
+        let before = ALLOCATIONS.get();
+        for line in &lines {
+            let _ = exporter.decode(line, 1_782_918_011_000_000_000, |event| {
+                std::hint::black_box(event);
+                events += 1;
+            });
+        }
+        *count = ALLOCATIONS.get() - before;
+    }
+    assert_eq!(counts[1..], [0, 0], "allocations for {} lines", lines.len());
+    assert!(events > 300, "{events} events");
 }

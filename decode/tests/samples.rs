@@ -5,7 +5,7 @@ mod common;
 use std::collections::BTreeMap;
 use std::fs;
 
-use decode::{Outcome, Profile};
+use decode::{DecodeError, Outcome, Profile};
 use jiff::Timestamp;
 use serde_json::{Value, json};
 
@@ -46,6 +46,10 @@ fn every_line_decodes_as_expected() {
             match entry["message"].as_str().unwrap() {
                 "ignore" => assert!(matches!(outcome, Ok(Outcome::Ignored(_))), "{place}"),
                 "reject" => assert!(outcome.is_err(), "{place}"),
+                "truncated-tail" => {
+                    let (events, error) = (expected.len() as u32, DecodeError::Truncated);
+                    assert_eq!(outcome, Ok(Outcome::Partly { events, error }), "{place}");
+                }
                 _ => assert_eq!(outcome, Ok(Outcome::Events(expected.len() as u32)), "{place}"),
             }
         }

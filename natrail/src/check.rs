@@ -1,6 +1,7 @@
 //! `natrail check`: is the configuration right, and what does it mean? Reads, and touches nothing.
 
 mod bus;
+mod exporter;
 mod listener;
 mod receive;
 mod rules;
@@ -44,7 +45,7 @@ struct Meaning {
     bus: bus::Meaning,
     collector: Option<CollectorMeaning>,
     allow_all: bool,
-    exporters: Vec<ExporterMeaning>,
+    exporters: Vec<exporter::Meaning>,
     consumer: ConsumerMeaning,
     /// Connection string without its password.
     database: String,
@@ -62,16 +63,6 @@ struct CollectorMeaning {
     socket_buffer_bytes: usize,
     datagram_bytes_max: usize,
     metrics: Option<SocketAddr>,
-}
-
-#[derive(Debug, Serialize)]
-struct ExporterMeaning {
-    address: String,
-    name: Option<String>,
-    profile: &'static str,
-    /// Datagrams a second; 0: no limit.
-    rate_max: u32,
-    burst: u32,
 }
 
 #[derive(Debug, Serialize)]
@@ -149,18 +140,7 @@ fn meaning(config: &Config) -> Meaning {
             metrics: collector.metrics,
         }),
         allow_all: config.exporters.allow_all,
-        exporters: config
-            .exporters
-            .list
-            .iter()
-            .map(|exporter| ExporterMeaning {
-                address: exporter.address.to_string(),
-                name: exporter.name.clone(),
-                profile: exporter.profile.name(),
-                rate_max: exporter.rate_max,
-                burst: exporter.burst(),
-            })
-            .collect(),
+        exporters: config.exporters.list.iter().map(exporter::Meaning::new).collect(),
         consumer: ConsumerMeaning {
             cores: config.consumer.cores.clone(),
             group: config.consumer.group.clone(),
@@ -209,6 +189,7 @@ fn without_password(url: &str) -> String {
 /// What is right but perhaps not meant.
 fn warnings(config: &Config, path: &Path) -> Vec<String> {
     let mut warnings = bus::warnings(config);
+    warnings.extend(exporter::warnings(config));
     let mut warn = |warning: String| warnings.push(warning);
 
     let consumer_cores = ("consumer.cores", config.consumer.cores.as_slice());
@@ -283,24 +264,6 @@ fn warnings(config: &Config, path: &Path) -> Vec<String> {
         if let Some(address) = address.filter(|address| !address.ip().is_loopback()) {
             warn(format!(
                 "{key}: {address} is not loopback; whoever reaches it can read the metrics"
-            ));
-        }
-    }
-    if config.exporters.allow_all {
-        warn("exporters.allow_all: anybody who reaches a listener can put rows into the audit trail".into());
-    }
-    let mut seen = HashSet::new();
-    for exporter in &config.exporters.list {
-        if exporter.address.prefix_len() == 0 {
-            warn(format!(
-                "exporter {}: allows every address of its family",
-                exporter.address
-            ));
-        }
-        if !seen.insert(exporter.address.trunc()) {
-            warn(format!(
-                "exporter {} is listed twice; one of the two never counts",
-                exporter.address
             ));
         }
     }
@@ -381,16 +344,7 @@ fn print_meaning(out: &mut impl Write, meaning: &Meaning) -> std::io::Result<()>
         } else {
             ""
         };
-        let name = exporter.name.as_deref().unwrap_or("-");
-        let limit = match exporter.rate_max {
-            0 => String::new(),
-            rate => format!(", at most {rate} datagrams/s, {} at once", exporter.burst),
-        };
-        writeln!(
-            out,
-            "{title:<10} {:<24} {name:<20} {}{limit}",
-            exporter.address, exporter.profile
-        )?;
+        exporter.print(out, title)?;
     }
     let consumer = &meaning.consumer;
     writeln!(

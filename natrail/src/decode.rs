@@ -9,8 +9,11 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::builder::{PossibleValuesParser, TypedValueParser};
 use config::Config;
+use decode::exporter::Settings;
+use decode::exporter::pattern::{Options, Pattern};
 use decode::syslog::MAX_LINE_BYTES;
-use decode::{DecodeError, Outcome, Profile};
+use decode::zone::Zone;
+use decode::{DecodeError, Exporter, Outcome, Profile};
 use event::{Event, Text};
 use jiff::Timestamp;
 use serde::Serialize;
@@ -21,7 +24,7 @@ const BUFFER_BYTES: usize = 256 * 1024;
 /// Show what is in messages, one JSON object for each line of input.
 ///
 /// {"line":N,"events":[…],"error":null}: "error" is a reason, such as "truncated: message ends too early", where the
-/// line is refused; "ignored" is added where it is known and no mapping. Lines may hold any octets.
+/// line is refused, or one of its records while others gave events; "ignored" is added where it is known and no mapping. Lines may hold any octets.
 ///
 /// Exit codes: 0 all lines were read, whatever was in them; 2 the input cannot be read.
 #[derive(clap::Args, Debug)]
@@ -32,10 +35,18 @@ pub struct Args {
     /// Format, as `natrail formats` lists them [default: what the configuration has for --exporter, else auto]
     #[arg(long, value_name = "NAME", value_parser = profiles())]
     profile: Option<Profile>,
-    /// Address that the messages came from: its profile in the configuration is used
+    /// Address that the messages came from: all that the configuration says of it is used
     #[arg(long, value_name = "IP")]
     exporter: Option<IpAddr>,
-    /// Receive time, RFC 3339: "received" of every line; it is the time of the events whose "timestamp" is null
+    /// Format of your own, as a regular expression with named groups; may be repeated, and is tried before those of
+    /// --exporter. Without --profile and --exporter nothing else is read
+    #[arg(long, value_name = "REGEX", value_parser = pattern)]
+    pattern: Vec<Pattern>,
+    /// Zone of the device's clock, as time_zone in the configuration
+    #[arg(long, value_name = "ZONE")]
+    time_zone: Option<Zone>,
+    /// Receive time, RFC 3339: "received" of every line; it is the time of the events whose "timestamp" is null, and tells
+    /// the year of times that have none [default for that: now]
     #[arg(long, value_name = "TIME")]
     received: Option<Timestamp>,
     /// File with one message per line; - is standard input
@@ -55,10 +66,15 @@ fn profiles() -> impl TypedValueParser<Value = Profile> {
     PossibleValuesParser::new(names).try_map(|name| name.parse::<Profile>())
 }
 
+/// Reads a pattern that has all the options that it needs in itself.
+fn pattern(text: &str) -> Result<Pattern, String> {
+    Pattern::new(text, Options::default())
+}
+
 /// Runs the command. `config` is the configuration file that was named, if one was.
 pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<ExitCode> {
     let MessageKind::Syslog = args.kind;
-    let profile = profile(&args, config)?;
+    let mut exporter = Exporter::new(settings(&args, config)?);
     let received = args
         .received
         .map(|time| ns(time).context("--received is not a time of 1678 to 2261"))
@@ -76,7 +92,7 @@ pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<ExitCode> {
         .with_context(|| format!("cannot read {name} behind line {number}"))?
     {
         number += 1;
-        let written = write(&mut output, number, &line, profile, received)
+        let written = write(&mut output, number, &line, &mut exporter, received)
             .and_then(|()| if at_once { output.flush() } else { Ok(()) });
         if reader_left(written)? {
             return Ok(ExitCode::SUCCESS);
@@ -110,20 +126,34 @@ pub fn reader_left(written: io::Result<()>) -> anyhow::Result<bool> {
     }
 }
 
-/// The profile that is named, else that of the exporter, else auto.
-fn profile(args: &Args, config: Option<&Path>) -> anyhow::Result<Profile> {
-    let (Some(exporter), None) = (args.exporter, args.profile) else {
-        return Ok(args.profile.unwrap_or_default());
+/// What is said of the exporter: by the configuration, and by the other arguments, which come first.
+fn settings(args: &Args, config: Option<&Path>) -> anyhow::Result<Settings> {
+    let mut settings = match args.exporter {
+        Some(exporter) => configured(exporter, args.profile.is_some(), config)?,
+        None => Settings {
+            profile: args.pattern.is_empty().then_some(Profile::Auto),
+            ..Settings::from(Profile::Auto)
+        },
     };
+    settings.profile = args.profile.or(settings.profile);
+    if args.time_zone.is_some() {
+        settings.zone.clone_from(&args.time_zone);
+    }
+    settings.patterns.splice(0..0, args.pattern.iter().cloned());
+    Ok(settings)
+}
+
+/// What the configuration says of an exporter; `auto` where there is none.
+fn configured(exporter: IpAddr, has_profile: bool, config: Option<&Path>) -> anyhow::Result<Settings> {
     let path = match config {
         Some(path) => path,
         None if Path::new(config::DEFAULT_PATH).exists() => Path::new(config::DEFAULT_PATH),
-        None => return Ok(Profile::Auto),
+        None => return Ok(Profile::Auto.into()),
     };
     let config = Config::load(path)?;
     match config.exporters.find(exporter) {
-        Some(entry) => Ok(entry.profile),
-        None if config.exporters.allow_all => Ok(Profile::Auto),
+        Some(entry) => Ok(entry.settings.clone()),
+        None if config.exporters.allow_all || has_profile => Ok(Profile::Auto.into()),
         None => bail!(
             "{exporter} is no exporter of {}: its messages would be dropped; add it there, or name a --profile",
             path.display()
@@ -229,17 +259,21 @@ fn write(
     output: &mut impl Write,
     number: u64,
     line: &Line,
-    profile: Profile,
+    exporter: &mut Exporter,
     received_ns: Option<i64>,
 ) -> io::Result<()> {
     let mut events = Vec::new();
-    let outcome = decode::syslog::decode(profile, &line.bytes, |event| {
+    let near_ns = received_ns.or_else(|| ns(Timestamp::now())).unwrap_or(0);
+    let outcome = exporter.decode(&line.bytes, near_ns, |event| {
         events.push(EventObject::new(event));
     });
     let report = Report {
         line: number,
         events: &events,
-        error: outcome.err().map(reason),
+        error: match outcome {
+            Err(error) | Ok(Outcome::Partly { error, .. }) => Some(reason(error)),
+            Ok(_) => None,
+        },
         ignored: match outcome {
             Ok(Outcome::Ignored(why)) => Some(why.name()),
             _ => None,
@@ -278,9 +312,10 @@ mod tests {
     fn reports(input: &[u8], received: Option<i64>) -> Vec<serde_json::Value> {
         let mut input = BufReader::with_capacity(16, input);
         let (mut output, mut line, mut number) = (Vec::new(), Line::default(), 0);
+        let mut exporter = Exporter::new(Profile::Auto.into());
         while line.read(&mut input).unwrap() {
             number += 1;
-            write(&mut output, number, &line, Profile::Auto, received).unwrap();
+            write(&mut output, number, &line, &mut exporter, received).unwrap();
         }
         let text = String::from_utf8(output).unwrap();
         text.lines()

@@ -4,6 +4,7 @@
 //! - [`db`]: the database's schema and state, and its comparison with what was expected;
 //! - [`mod@log`]: what the frame log on this machine's disk holds;
 //! - [`mod@decode`]: what the decoders make of messages;
+//! - [`exporters`]: who sends, how it is read, and how far its clock is off;
 //! - [`mod@filter`]: what a listener's rules make of messages;
 //! - [`formats`]: which formats are read;
 //! - [`ledger`]: where every datagram is, and whether all of it adds up;
@@ -13,6 +14,7 @@
 mod check;
 mod db;
 mod decode;
+mod exporters;
 mod filter;
 mod formats;
 mod generate;
@@ -46,6 +48,7 @@ enum Command {
     Log(log::Args),
     Decode(decode::Args),
     Filter(filter::Args),
+    Exporters(exporters::Args),
     Formats(formats::Args),
     Ledger(ledger::Args),
     Trace(trace::Args),
@@ -76,6 +79,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Log(args) => log::run(args, config),
         Command::Decode(args) => decode::run(args, config),
         Command::Filter(args) => filter::run(args, config),
+        Command::Exporters(args) => exporters::run(&args, config),
         Command::Formats(args) => formats::run(&args),
         Command::Ledger(args) => ledger::run(args, config),
         Command::Trace(args) => trace::run(args, config),

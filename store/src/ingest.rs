@@ -45,6 +45,8 @@ pub struct Advance {
     /// Datagrams that decode to no event and no error.
     pub ignored: i64,
     pub dead_letters: i64,
+    /// Dead letters that gave events as well: one of several records is cut off or wrong.
+    pub partly: i64,
     /// Records that are no frame.
     pub bad_frames: i64,
     /// Frames that had been taken before.
@@ -286,6 +288,7 @@ impl Writer {
                     &column(|a| a.bad_frames),
                     &column(|a| a.duplicate_frames),
                     &column(|a| a.missing_frames),
+                    &column(|a| a.partly),
                 ],
             )
             .await
@@ -362,11 +365,11 @@ async fn prepare_advance(client: &Client) -> Result<(Statement, Statement, State
              dead_letters = s.dead_letters + a.dead_letters, bad_frames = s.bad_frames + a.bad_frames,
              duplicate_frames = s.duplicate_frames + a.duplicate_frames,
              missing_frames = s.missing_frames + least(a.missing_frames, 9223372036854775807 - s.missing_frames),
-             updated_at = now()
+             partly = s.partly + a.partly, updated_at = now()
          FROM unnest($1::int4[], $2::int8[], $3::int8[], $4::int8[], $5::int8[], $6::int8[], $7::int8[], $8::int8[], $9::int8[],
-                     $10::int8[], $11::int8[])
+                     $10::int8[], $11::int8[], $12::int8[])
               AS a (id, expected, next, frames, datagrams, events, ignored, dead_letters, bad_frames,
-                    duplicate_frames, missing_frames)
+                    duplicate_frames, missing_frames, partly)
          WHERE s.id = a.id AND s.next_offset = a.expected",
     )
     .await?;

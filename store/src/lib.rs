@@ -9,11 +9,13 @@
 //! - [`partition`]: days as partitions or chunks, made and summarised;
 //! - [`trace`]: who had this public address and port at this moment;
 //! - [`status`]: what is in a database;
+//! - [`clock`]: how far the clocks of exporters are off;
 //! - [`compare`]: the tables against a list of expected events.
 //!
 //! No wire format is known here, and no bus: a stream is a name and a number.
 
 pub mod buffer;
+pub mod clock;
 pub mod compare;
 pub mod connect;
 pub mod encode;

@@ -86,6 +86,12 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0005_ledger.sql"),
         timescale: None,
     },
+    Migration {
+        version: 6,
+        name: "exporter_clocks",
+        sql: include_str!("../migrations/0006_exporter_clocks.sql"),
+        timescale: None,
+    },
 ];
 
 /// The views of `cgn_ec_views`, under the names of cgn-ec's tables.

@@ -60,6 +60,8 @@ pub struct Stream {
     pub events: i64,
     pub ignored: i64,
     pub dead_letters: i64,
+    /// Dead letters that gave events as well.
+    pub partly: i64,
     pub bad_frames: i64,
     /// Frames that had been taken before.
     pub duplicate_frames: i64,
@@ -143,7 +145,7 @@ async fn streams(client: &Client) -> Result<Vec<Stream>, StoreError> {
     let rows = client
         .query(
             "SELECT id, bus, topic, partition, next_offset, frames, datagrams, events, ignored, dead_letters, bad_frames,
-                    duplicate_frames, missing_frames, updated_at
+                    duplicate_frames, missing_frames, updated_at, partly
              FROM natrail.stream ORDER BY bus, topic, partition",
             &[],
         )
@@ -166,6 +168,7 @@ async fn streams(client: &Client) -> Result<Vec<Stream>, StoreError> {
             duplicate_frames: row.get(11),
             missing_frames: row.get(12),
             updated_at: rfc3339(row.get::<_, PgTime>(13).0),
+            partly: row.get(14),
         })
         .collect())
 }

@@ -60,7 +60,7 @@ impl XdpFilter {
             let Some(present) = self.exporters.present.get_mut(&exporter.address.trunc()) else {
                 continue;
             };
-            let limit = Limit::new(exporter.rate_max, exporter.burst());
+            let limit = Limit::new(exporter.rate_max, exporter.burst);
             if present.limit != Some(limit) {
                 set(&mut self.program, MAP_LIMITS, present.number, &Shared(limit))?;
                 present.limit = Some(limit);

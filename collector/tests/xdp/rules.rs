@@ -218,7 +218,7 @@ fn there_is_room_for_so_many_filters_and_the_rest_passes() {
 fn an_exporter_passes_its_burst_and_no_more() {
     let mut list = exporters(&["198.51.100.0/24", "198.51.100.7/32"]);
     // What the runs take of time gives one each second.
-    (list.list[0].rate_max, list.list[0].burst) = (1, Some(50));
+    (list.list[0].rate_max, list.list[0].burst) = (1, 50);
     let mut filter = XdpFilter::load(&addresses(&["0.0.0.0:514"]), &list).expect("loads");
     let frame = |source: [u8; 4]| PlainFrame::new(source, [192, 0, 2, 1]).build();
     let started = std::time::Instant::now();
@@ -236,7 +236,7 @@ fn an_exporter_passes_its_burst_and_no_more() {
     assert_eq!(passed + of(Verdict::RateLimited), 500);
     assert_eq!(packets(&counts, Some("198.51.100.7"), Verdict::Accepted), 500);
     list.list[0].rate_max = 0;
-    list.list[0].burst = None;
+    list.list[0].burst = 0;
     filter.reload(&list).expect("reload");
     assert_eq!(filter.test_run(&limited, 500).expect("test run").0, PASS);
     let counts = filter.counts().expect("counters");

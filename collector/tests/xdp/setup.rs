@@ -1,8 +1,4 @@
 //! Filters and exporters of the tests.
-#![allow(
-    clippy::default_trait_access,
-    reason = "the type is of a room that this one does not know"
-)]
 
 use std::net::SocketAddr;
 use std::time::{Duration, Instant};
@@ -25,13 +21,7 @@ pub fn exporters(prefixes: &[&str]) -> Exporters {
 }
 
 pub fn exporter(prefix: &str) -> Exporter {
-    Exporter {
-        address: prefix.parse().expect("prefix"),
-        name: None,
-        profile: Default::default(),
-        rate_max: 0,
-        burst: None,
-    }
+    Exporter::new(prefix.parse().expect("prefix"))
 }
 
 pub fn addresses(texts: &[&str]) -> Vec<SocketAddr> {

@@ -8,8 +8,8 @@
 //! block that is assigned or withdrawn, `SessionbasedA`/`W` a port mapping, `SessionbasedAD`/`WD` one with its
 //! destination, which makes it a session. The MSGID is `NAT44` or `DSLITE`. The header's time is UTC.
 //!
-//! A datagram holds as many records as fit. One that is cut off at the end of the message is dropped, and those before
-//! it are kept; one that is whole and wrong makes the message an error, and nothing of it is kept.
+//! A datagram holds as many records as fit. One that is cut off at the end of the message, or whole and wrong, costs no
+//! other. What stands between records ends them.
 //!
 //! A softwire (IN6) is the inside end where no IN4 is given, and the subscriber where one is.
 
@@ -19,6 +19,7 @@ use event::{Action, Event, Kind, Text};
 
 use super::frame::Header;
 use super::mark::has_header;
+use super::tally::Tally;
 use crate::address::Canonical;
 use crate::bytes::Cursor;
 use crate::endpoint::take_address;
@@ -42,29 +43,25 @@ pub(super) fn decode(
     sink: &mut impl FnMut(&Event<'_>),
 ) -> Result<Outcome, DecodeError> {
     let (before, records) = split(text).ok_or(DecodeError::UnknownFormat)?;
-    let records = whole_part(records)?;
     // The emitter writes UTC. Behind a relay's header its own is a part of the text.
     let time_ns = header.zoneless_ns.or_else(|| clock(before)).or(header.time_ns);
     let header = Header { time_ns, ..*header };
-    let (mut events, mut ignored, mut last) = (0, Ignored::NotAMapping, None);
-    for_each(records, |record| match record {
-        Record::Event(mapping) => {
-            events += 1;
-            last = Some(mapping);
+    let (mut tally, mut records) = (Tally::default(), Cursor::new(records));
+    while !records.is_empty() {
+        if let Err(why) = records.expect(b"[") {
+            tally.add(Err(why));
+            break;
         }
-        Record::Ignored(why) => ignored = why,
-    })?;
-    match last {
-        None => return Ok(Outcome::Ignored(ignored)),
-        Some(mapping) if events == 1 => mapping.deliver(&header, sink),
-        // All are good by now: the second pass delivers.
-        Some(_) => for_each(records, |record| {
-            if let Record::Event(mapping) = record {
-                mapping.deliver(&header, sink);
-            }
-        })?,
+        let Some(length) = records.rest().iter().position(|&byte| byte == b']') else {
+            tally.add(Err(DecodeError::Truncated));
+            break;
+        };
+        let record = read(&records.rest()[..length]);
+        tally.add(record.map(|record| record.give(&header, sink)));
+        records.skip(length + 1);
+        while records.take(b" ") {}
     }
-    Ok(Outcome::Events(events))
+    tally.outcome(Ok(Outcome::Ignored(Ignored::NotAMapping)))
 }
 
 /// What stands before the MSGID, and what behind it and the nil value that follows it: nothing, or records.
@@ -87,42 +84,22 @@ fn clock(header: &[u8]) -> Option<i64> {
     take_four_tokens(&mut cursor).filter(|_| begin.ends_with(b"1 "))
 }
 
-/// The records up to the last that is whole.
-fn whole_part(records: &[u8]) -> Result<&[u8], DecodeError> {
-    let Some(end) = records.iter().rposition(|&byte| byte == b']') else {
-        return if records.is_empty() {
-            Ok(records)
-        } else {
-            Err(DecodeError::Truncated)
-        };
-    };
-    match trim_start(&records[end + 1..]) {
-        [] | [b'[', ..] => Ok(&records[..=end]),
-        _ => Err(DecodeError::Malformed),
-    }
-}
-
 /// What a record says.
 enum Record<'a> {
     Event(Mapping<'a>),
     Ignored(Ignored),
 }
 
-/// Gives each of the records, all of them whole, to `sink`; ends at the first that is wrong.
-fn for_each<'a>(records: &'a [u8], mut sink: impl FnMut(Record<'a>)) -> Result<(), DecodeError> {
-    let mut cursor = Cursor::new(records);
-    while !cursor.is_empty() {
-        cursor.expect(b"[")?;
-        let length = cursor.rest().iter().position(|&byte| byte == b']');
-        let record = cursor
-            .rest()
-            .get(..length.unwrap_or_default())
-            .unwrap_or_default();
-        cursor.skip(record.len() + 1);
-        sink(read(record)?);
-        while cursor.take(b" ") {}
+impl Record<'_> {
+    fn give(self, header: &Header, sink: &mut impl FnMut(&Event<'_>)) -> Outcome {
+        match self {
+            Self::Event(mapping) => {
+                mapping.deliver(header, sink);
+                Outcome::Events(1)
+            }
+            Self::Ignored(why) => Outcome::Ignored(why),
+        }
     }
-    Ok(())
 }
 
 /// An event, and the softwire it came through where that is not its inside end.

@@ -10,7 +10,8 @@
 //! others, and `id=`. Of up to three `id=`, those of the tuples are query identifiers. GRE has `srckey=0x…` and
 //! `dstkey=0x…` in place of ports.
 //!
-//! Without `-o id` many lines end with the last port; such a line could be cut off, and is refused.
+//! Without `-o id` many lines end with the last port; such a line is refused: a port that was cut cannot be told from a
+//! whole one.
 //!
 //! Relays write `#011` for the TAB. Older emitters write the microseconds without leading zeros, and eight columns wide.
 

@@ -3,27 +3,31 @@
 //! Of the RFC 5424 header only the time is read, and of the "China Telecom" header, which looks like it
 //! (`<134>1 2020 Jan 17 11:05:55 …`), as well; that one names no zone. An RFC 3164 header in any of its shapes (blank
 //! after the PRI, two blanks before the host, sequence number or `*` first, zone name, no host, no header at all) has
-//! no absolute time. Where such a header ends is not asked: a TAG cannot be told from the first word of a text without
-//! TAG, and a parser that tries loses `A VRF 0 …`. The vendors' marks are looked for in the whole text instead.
+//! no absolute time, unless the exporter's zone is said. Where such a header ends is not asked: a TAG cannot be told
+//! from the first word of a text without TAG, and a parser that tries loses `A VRF 0 …`. The vendors' marks are looked
+//! for in the whole text instead.
 
 use event::{Event, TimeSource};
 
 use crate::bytes::Cursor;
+use crate::said::Said;
 use crate::time;
 
 /// UTF-8 byte order mark, which RFC 5424 section 6.4 puts before MSG.
 pub(crate) const BYTE_ORDER_MARK: [u8; 3] = *b"\xef\xbb\xbf";
 
 /// What the header of a message said.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Header {
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Header<'a> {
     /// Its absolute time in ns since 1970 (UTC).
     pub time_ns: Option<i64>,
     /// The time of a header of four tokens, which names no zone, in ns since 1970 if the device means UTC.
     pub zoneless_ns: Option<i64>,
+    /// What is said of the exporter, if anything is.
+    pub said: Option<&'a Said<'a>>,
 }
 
-impl Header {
+impl<'a> Header<'a> {
     /// Gives `event` the header's time, if that is absolute.
     #[inline]
     pub(crate) fn stamp(&self, event: &mut Event<'_>) {
@@ -32,12 +36,32 @@ impl Header {
             event.time_source = TimeSource::DeviceHeader;
         }
     }
+
+    /// Gives `event` a time of its own that names no zone, if the exporter's is said. `text` is all of that time.
+    pub(crate) fn stamp_zoneless(&self, event: &mut Event<'_>, text: &[u8]) {
+        if let Some(time_ns) = self.said.and_then(|said| said.moment_of(text)) {
+            event.time_ns = Some(time_ns);
+            event.time_source = TimeSource::DeviceEvent;
+        }
+    }
+
+    /// The header with what is said of the exporter, which may make its time absolute; `text` is what follows PRI,
+    /// VERSION and the times that [`read`] knows.
+    #[cold]
+    fn with(mut self, said: &'a Said<'a>, text: &[u8]) -> Self {
+        self.said = Some(said);
+        self.time_ns = self.time_ns.or_else(|| match self.zoneless_ns {
+            Some(zoneless_ns) => said.moment(zoneless_ns),
+            None => said.header_moment(text),
+        });
+        self
+    }
 }
 
 /// A message without its PRI, VERSION and TIMESTAMP.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Frame<'a> {
-    pub header: Header,
+    pub header: Header<'a>,
     /// The text that may hold a vendor's mark.
     pub text: &'a [u8],
 }
@@ -59,9 +83,18 @@ pub(crate) fn strip(mut message: &[u8]) -> &[u8] {
     message
 }
 
-/// Reads the header of a stripped message.
+/// Reads the header of a stripped message of an exporter of which `said` is said.
 #[inline]
-pub(crate) fn read(message: &[u8]) -> Frame<'_> {
+pub(crate) fn read<'a>(message: &'a [u8], said: Option<&'a Said<'a>>) -> Frame<'a> {
+    let mut frame = read_plain(message);
+    if let Some(said) = said {
+        frame.header = frame.header.with(said, frame.text);
+    }
+    frame
+}
+
+#[inline]
+fn read_plain(message: &[u8]) -> Frame<'_> {
     let mut cursor = Cursor::new(message);
     cursor.take(&BYTE_ORDER_MARK);
     if skip_pri(&mut cursor) && cursor.peek() == Some(b' ') {
@@ -115,7 +148,7 @@ mod tests {
     use super::*;
 
     fn read_text(message: &str) -> (Option<i64>, &str) {
-        let frame = read(message.as_bytes());
+        let frame = read(message.as_bytes(), None);
         (frame.header.time_ns, str::from_utf8(frame.text).unwrap())
     }
 
@@ -151,14 +184,14 @@ mod tests {
             "<134> 1 2011 May 31 10:30:45 host - - NAT44 - x",
             "<134>1 2011 May 31 10:30:45 host - - NAT44 - x",
         ] {
-            let frame = read(message.as_bytes());
+            let frame = read(message.as_bytes(), None);
             assert_eq!(frame.header.zoneless_ns, Some(second));
             assert_eq!(
                 (frame.header.time_ns, frame.text),
                 (None, &b" host - - NAT44 - x"[..])
             );
         }
-        let frame = read(b"<134>1 2011 May 32 10:30:45 host x");
+        let frame = read(b"<134>1 2011 May 32 10:30:45 host x", None);
         assert_eq!(frame.header.zoneless_ns, None);
         assert_eq!(frame.text, b"1 2011 May 32 10:30:45 host x");
     }

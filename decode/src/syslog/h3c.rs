@@ -5,8 +5,8 @@
 //! ```
 //!
 //! The operator's number says what happened, whatever its text: 8 is created, 6 is still in force, all others are an
-//! end. START and END are `YYYY/MM/DD HH:MM:SS`, an END of zeros is none; like the header's time they name no zone, so
-//! there is no absolute time. ICMP identifiers stand in the places of ports.
+//! end. START and END are `YYYY/MM/DD HH:MM:SS`, an END of zeros is none; like the header's time they name no zone: they
+//! are absolute times if the exporter's is said. ICMP identifiers stand in the places of ports.
 
 use event::{Action, Event};
 
@@ -44,10 +44,10 @@ pub(super) fn decode(
     }
     let remote = endpoint::take(&mut cursor)?;
     cursor.expect(b"; [")?;
-    skip_time(&mut cursor)?;
+    let start = take_time(&mut cursor)?;
     cursor.expect(b"-")?;
-    let has_end = !cursor.rest().starts_with(b"0000/00/00");
-    skip_time(&mut cursor)?;
+    let end = take_time(&mut cursor)?;
+    let has_end = !end.starts_with(b"0000/00/00");
     cursor.expect(b"]; Operator ")?;
     let (operator, digits) = decimal(cursor.rest());
     cursor.skip(digits);
@@ -63,6 +63,18 @@ pub(super) fn decode(
     };
     let mut event = session::session(action, protocol::number(protocol)?, inside, outside, remote);
     header.stamp(&mut event);
+    // An event that says that a session goes on has the time of its message.
+    match action {
+        Action::Created => header.stamp_zoneless(&mut event, start),
+        Action::Deleted if has_end => header.stamp_zoneless(&mut event, end),
+        _ => {}
+    }
+    if action != Action::Created {
+        event.mapping_start_ns = header.said.and_then(|said| said.moment_of(start));
+        event
+            .mapping_start_ns
+            .take_if(|start_ns| event.time_ns == Some(*start_ns));
+    }
     if is_translated(&event) {
         Ok(one(&event, sink))
     } else {
@@ -79,15 +91,16 @@ fn body(text: &[u8]) -> Option<&[u8]> {
     }
 }
 
-fn skip_time(cursor: &mut Cursor<'_>) -> Result<(), DecodeError> {
+fn take_time<'a>(cursor: &mut Cursor<'a>) -> Result<&'a [u8], DecodeError> {
     if cursor.rest().len() < TIME_BYTES {
         return Err(DecodeError::Truncated);
     }
     if !is_time(cursor.rest()) {
         return Err(DecodeError::BadTime);
     }
+    let time = &cursor.rest()[..TIME_BYTES];
     cursor.skip(TIME_BYTES);
-    Ok(())
+    Ok(time)
 }
 
 /// Whether a text begins with `YYYY/MM/DD HH:MM:SS`.

@@ -6,11 +6,12 @@
 //! ```
 //!
 //! `SessionbasedA` creates a port mapping, `SessionbasedW` deletes it; no destination is named. ICMP identifiers stand
-//! in the places of ports. The zone of the header's time is not stated, so it is no absolute time.
+//! in the places of ports. The zone of the header's time is not stated: it is an absolute time if the exporter's is said.
 //!
-//! `UserbasedA`/`W` (port blocks) are told apart but not read: no such line was seen, only parsers of them.
+//! `UserbasedA`/`W` are port blocks, `NAT444:UserbasedA [- PRIVATE4 - PUBLIC - FIRST LAST]`. No such line was seen, only
+//! parsers of them: they are told apart, and read where [`crate::Dialects`] says so.
 
-use event::{Action, Event};
+use event::{Action, Event, Kind};
 
 use super::frame::Header;
 use super::mark::has_header;
@@ -39,7 +40,7 @@ pub(super) fn decode(
     sink: &mut impl FnMut(&Event<'_>),
 ) -> Result<Outcome, DecodeError> {
     let (is_session, mut rest) = split(text).ok_or(DecodeError::UnknownFormat)?;
-    if !is_session {
+    if !is_session && !header.said.is_some_and(|said| said.dialects.huawei_user_blocks) {
         return Err(DecodeError::UnknownFormat);
     }
     let action = match rest.token() {
@@ -59,7 +60,7 @@ pub(super) fn decode(
     let mut value = || record.next_token().ok_or(DecodeError::MissingField);
     let [l4, private4, private6] = [value()?, value()?, value()?];
     let [public, private_port, public_port, last] = [value()?, value()?, value()?, value()?];
-    if last != b"-" || record.next_token().is_some() {
+    if (last == b"-") != is_session || record.next_token().is_some() {
         return Err(DecodeError::Malformed);
     }
     let src_ip = match (private4, private6) {
@@ -68,10 +69,29 @@ pub(super) fn decode(
         (b"-", private6) => address::ipv6(private6)?,
         _ => return Err(DecodeError::Malformed),
     };
-    let protocol = all(l4, Cursor::protocol)?;
-    let inside = (src_ip, all(private_port, Cursor::port)?);
-    let outside = (address::whole(public)?, all(public_port, Cursor::port)?);
-    let mut event = session::port(action, Some(protocol), inside, outside);
+    let x_ip = address::whole(public)?;
+    let mut event = if is_session {
+        let protocol = all(l4, Cursor::protocol)?;
+        let inside = (src_ip, all(private_port, Cursor::port)?);
+        session::port(
+            action,
+            Some(protocol),
+            inside,
+            (x_ip, all(public_port, Cursor::port)?),
+        )
+    } else {
+        // A block belongs to all protocols, and to no inside port.
+        if l4 != b"-" || private_port != b"-" {
+            return Err(DecodeError::Malformed);
+        }
+        let (first, last) = (all(public_port, Cursor::port)?, all(last, Cursor::port)?);
+        if last < first {
+            return Err(DecodeError::BadRange);
+        }
+        let mut event = Event::new(Kind::Block, action, src_ip, Some(x_ip));
+        (event.start_port, event.end_port) = (Some(first), Some(last));
+        event
+    };
     header.stamp(&mut event);
     Ok(one(&event, sink))
 }

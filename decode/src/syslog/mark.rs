@@ -286,18 +286,15 @@ mod tests {
 
     #[test]
     fn a_sample_is_claimed_by_its_own_format_alone() {
-        for format in &FORMATS {
-            let text = super::super::frame::read(format.sample.as_bytes()).text;
+        let samples = FORMATS
+            .iter()
+            .flat_map(|format| format.forms.iter().map(move |form| (format, form.sample)));
+        for (format, sample) in samples {
+            let text = super::super::frame::read(sample.as_bytes(), None).text;
             assert_eq!(find(text).map(|(profile, _)| profile), Some(format.profile));
             for other in &FORMATS {
                 let own = other.profile == format.profile;
-                assert_eq!(
-                    claims(other.profile, text),
-                    own,
-                    "{} as {}",
-                    format.name,
-                    other.name
-                );
+                assert_eq!(claims(other.profile, text), own, "{sample} as {}", other.name);
             }
         }
     }

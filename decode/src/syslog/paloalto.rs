@@ -8,8 +8,8 @@
 //! | 24, 25, 26, 27 | ports in the same order |
 //! | 29, 36 | protocol's name, elapsed seconds |
 //!
-//! Fields may be quoted; of a quote inside of one both halves (`""`) stay. Times in the record have no zone: the time is
-//! the header's. An unspecified address or port 0 after NAT stands for "not translated".
+//! Fields may be quoted; of a quote inside of one both halves (`""`) stay. Times in the record have no zone: where the
+//! exporter's is said, the time is that at which the record was made (field 6), else the header's. An unspecified address or port 0 after NAT stands for "not translated".
 
 use event::{Action, Event};
 
@@ -79,7 +79,8 @@ pub(super) fn decode(
     event.subscriber = fields[12].name()?;
     event.vrf = fields[15].name()?;
     header.stamp(&mut event);
-    if let Some(end_ns) = header.time_ns
+    header.stamp_zoneless(&mut event, name(6));
+    if let Some(end_ns) = event.time_ns
         && action == Action::Deleted
         && whole == FIELDS
     {

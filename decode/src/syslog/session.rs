@@ -64,13 +64,13 @@ pub(super) fn port<'a>(action: Action, protocol: Option<u8>, inside: End, outsid
 
 /// Gives a message's only event to the sink.
 #[inline]
-pub(super) fn one(event: &Event<'_>, sink: &mut impl FnMut(&Event<'_>)) -> Outcome {
+pub(crate) fn one(event: &Event<'_>, sink: &mut impl FnMut(&Event<'_>)) -> Outcome {
     sink(event);
     Outcome::Events(1)
 }
 
 /// Whether the event's outside end differs from its inside end.
 #[inline]
-pub(super) fn is_translated(event: &Event<'_>) -> bool {
+pub(crate) fn is_translated(event: &Event<'_>) -> bool {
     (Some(event.src_ip), event.src_port) != (event.x_ip, event.x_port)
 }

@@ -8,8 +8,8 @@
 //! The counterparts are `DESTROY CONN` and `DESTROY BLOCK`; `->` and `-->` both occur. `fwd` goes from the inside to the
 //! remote end, `back` from there to the outside: the outside end is the last of the line. The remote end is that of
 //! `fwd`, but for NAT64, where the outside addresses it as `back` says. The program may be `fp-cgnat-logd@VRF[PID]`.
-//! Blocks belong to one protocol each, the parts within their parentheses are read by name, and the date behind them has
-//! no zone.
+//! Blocks belong to one protocol each, the parts within their parentheses are read by name. The date behind them has no
+//! zone: it is the event's time if the exporter's zone is said.
 
 use std::net::IpAddr;
 
@@ -53,11 +53,12 @@ pub(super) fn decode(
     let Some(mut event) = event else {
         return Ok(Outcome::Ignored(Ignored::NotTranslated));
     };
-    if !text.is_empty() {
-        text.expect(b" at ")?;
-    }
     event.vrf = vrf;
     header.stamp(&mut event);
+    if !text.is_empty() {
+        text.expect(b" at ")?;
+        header.stamp_zoneless(&mut event, text.rest());
+    }
     sink(&event);
     Ok(Outcome::Events(1))
 }

@@ -16,6 +16,9 @@ pub struct Meaning {
     kind: &'static str,
     address: SocketAddr,
     transport: &'static str,
+    /// How datagrams are given to the threads; absent for TCP and TLS.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    spread: Option<&'static str>,
     /// Of TCP and TLS.
     #[serde(skip_serializing_if = "Option::is_none")]
     limits: Option<Limits>,
@@ -51,6 +54,7 @@ impl Meaning {
             kind: kind_name(listener.kind),
             address: listener.address,
             transport: listener.transport.name(),
+            spread: (listener.transport == Transport::Udp).then(|| listener.spread().name()),
             limits: (listener.transport != Transport::Udp).then_some(Limits {
                 connections_max: limits.connections_max,
                 connections_per_source_max: limits.connections_per_source_max,

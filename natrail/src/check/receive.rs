@@ -3,7 +3,7 @@
 use std::io::Write;
 use std::path::{Path, PathBuf};
 
-use config::{Choice, Collector, ReceivePath, Spread, Transport};
+use config::{Choice, Collector, ReceivePath, Transport};
 use serde::Serialize;
 
 const MIB: usize = 1024 * 1024;
@@ -27,7 +27,6 @@ struct AfXdpMeaning {
     frames_mib: usize,
     huge_pages: &'static str,
     zero_copy: &'static str,
-    spread: &'static str,
     verify_checksums: bool,
 }
 
@@ -50,10 +49,6 @@ impl Meaning {
                 frames_mib: frames_bytes(collector).div_ceil(MIB),
                 huge_pages: settings.huge_pages.name(),
                 zero_copy: settings.zero_copy.name(),
-                spread: match settings.spread {
-                    Spread::Flow => "flow",
-                    Spread::RoundRobin => "round_robin",
-                },
                 verify_checksums: settings.verify_checksums,
             }),
         }

@@ -9,7 +9,7 @@
 //!
 //! The letter is C, N or B (created), D or F (deleted), U (updated); only C, D and U were seen in use. Behind a record the attributes of RADIUS may stand,
 //! `MSISDN="…" IMSI="…"`, quoted or not, in the order that the operator chose: the first that is not empty is the
-//! subscriber.
+//! subscriber, or the one that [`crate::exporter::Dialects`] names.
 
 use std::net::IpAddr;
 
@@ -47,7 +47,7 @@ pub(super) fn decode<'a>(text: &mut Cursor<'a>, context: &Context<'a>) -> Result
     } else {
         fixed(text)?
     };
-    event.subscriber = attributes(text)?;
+    event.subscriber = attributes(text, context)?;
     Ok(context.finish(event))
 }
 
@@ -149,7 +149,11 @@ fn block<'a>(
 }
 
 /// Takes the attributes behind a record, up to the next one: the subscriber.
-fn attributes<'a>(text: &mut Cursor<'a>) -> Result<Option<Text<'a>>, DecodeError> {
+fn attributes<'a>(text: &mut Cursor<'a>, context: &Context<'a>) -> Result<Option<Text<'a>>, DecodeError> {
+    let asked = context
+        .header
+        .said
+        .and_then(|said| said.dialects.a10_subscriber.as_deref());
     let mut subscriber = None;
     while !text.is_empty() {
         text.expect(b" ")?;
@@ -173,7 +177,8 @@ fn attributes<'a>(text: &mut Cursor<'a>) -> Result<Option<Text<'a>>, DecodeError
             (Value::new(value, end), end)
         };
         text.skip(key + 1 + length);
-        if subscriber.is_none() {
+        let is_asked = asked.is_none_or(|asked| asked.as_bytes().eq_ignore_ascii_case(&rest[..key]));
+        if subscriber.is_none() && is_asked {
             subscriber = value.escaped_name()?;
         }
     }

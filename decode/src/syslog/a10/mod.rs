@@ -4,7 +4,8 @@
 //! - [`cef`]: `CEF:0|A10|CFW|6.0.0-P1|CGN 106|…`.
 //!
 //! The device batches: a message may hold several records, each in a line of its own (`#012` where a relay wrote the
-//! line feed), ASCII ones also one behind the other. Records before one that is cut off at the end are kept.
+//! line feed), ASCII ones also one behind the other. One that is cut off or wrong costs no other: the rest of its line is
+//! not read.
 //!
 //! The header is `[time] [address] host[/partition]`; the partition is the VRF. Its time is absolute where it has a zone,
 //! without PRI and VERSION as well.
@@ -15,6 +16,7 @@ mod cef;
 use event::{Event, Text};
 
 use super::frame::Header;
+use super::tally::Tally;
 use super::{mark, session};
 use crate::bytes::{Cursor, first_of};
 use crate::value::Value;
@@ -24,54 +26,24 @@ pub(super) fn claims(text: &[u8]) -> bool {
     find(text).is_some()
 }
 
-/// Decodes the records of the text, which must end with the last of them.
+/// Decodes the records of the text.
 pub(super) fn decode(
     text: &[u8],
     header: &Header,
     sink: &mut impl FnMut(&Event<'_>),
 ) -> Result<Outcome, DecodeError> {
-    let start = Records {
+    let mut records = Records {
         rest: text,
         context: Context {
             header: *header,
             partition: None,
         },
     };
-    let mut records = start;
-    match records.next() {
-        None => return Err(DecodeError::UnknownFormat),
-        Some(Err(why)) => return Err(why),
-        // Nearly all messages: one record.
-        Some(Ok(record)) if records.rest.is_empty() => return Ok(record.give(sink)),
-        Some(Ok(_)) => {}
-    }
-    // All are checked before the first event leaves.
-    let (mut whole, mut records) = (0, start);
-    let mut events = 0;
-    let mut ignored = None;
+    let mut tally = Tally::default();
     while let Some(record) = records.next() {
-        match record {
-            Ok(record) => {
-                whole += 1;
-                match record.give(&mut |_: &Event<'_>| ()) {
-                    Outcome::Events(count) => events += count,
-                    why @ Outcome::Ignored(_) => ignored = Some(why),
-                }
-            }
-            Err(_) if records.rest.is_empty() && events != 0 => break,
-            Err(why) => return Err(why),
-        }
+        tally.add(record.map(|record| record.give(sink)));
     }
-    let mut records = start;
-    for _ in 0..whole {
-        if let Some(Ok(record)) = records.next() {
-            record.give(sink);
-        }
-    }
-    match ignored {
-        Some(why) if events == 0 => Ok(why),
-        _ => Ok(Outcome::Events(events)),
-    }
+    tally.outcome(Err(DecodeError::UnknownFormat))
 }
 
 /// What one record says.
@@ -108,7 +80,7 @@ fn translated(event: Event<'_>) -> Record<'_> {
 /// What a header says about the records behind it.
 #[derive(Clone, Copy)]
 struct Context<'a> {
-    header: Header,
+    header: Header<'a>,
     partition: Option<Text<'a>>,
 }
 

@@ -7,7 +7,7 @@
 //! - `type=traffic logid=0000000013 …`: sessions of the traffic log, written at their end.
 //!
 //! `vd` (VDOM) is the VRF. `eventtime` is in s or ns, by its number of digits; where it is absent, `date` and `time` are
-//! a time only if `tz` says in which zone. An unspecified address or port 0 stands for "not translated".
+//! a time only if `tz` says in which zone, or the exporter's is said. An unspecified address or port 0 stands for "not translated".
 
 use event::{Action, Event, Kind, TimeSource};
 
@@ -16,6 +16,7 @@ use super::pairs;
 use super::session::Session;
 use crate::bytes::first_of;
 use crate::endpoint::End;
+use crate::said::Said;
 use crate::search::find;
 use crate::time::{self, seconds};
 use crate::value::Value;
@@ -144,8 +145,15 @@ fn port_block<'a>(fields: &Fields<'a>, header: &Header) -> Result<Found<'a>, Dec
     }
     let mut event = Event::new(Kind::Block, action, inside, Some(outside));
     (event.start_port, event.end_port) = (Some(ports.0), Some(ports.1));
-    // The unit of its duration is not documented.
-    finish(event, fields, header, None).map(Ok)
+    // The unit of its duration is not documented: it must be said.
+    let unit = header.said.and_then(|said| said.dialects.fortinet_pba_duration);
+    let duration_ns = match unit {
+        Some(unit) if action == Action::Deleted && !fields.value(slot::DURATION).is_absent() => {
+            fields.value(slot::DURATION).count()?.checked_mul(unit.ns())
+        }
+        _ => None,
+    };
+    finish(event, fields, header, duration_ns).map(Ok)
 }
 
 /// A session of the traffic log.
@@ -227,7 +235,7 @@ fn finish<'a>(
     event.vrf = fields.value(slot::VD).name()?;
     event.subscriber = fields.value(slot::USER).escaped_name()?;
     header.stamp(&mut event);
-    if let Some(time_ns) = event_time(fields)? {
+    if let Some(time_ns) = event_time(fields, header)? {
         event.time_ns = Some(time_ns);
         event.time_source = TimeSource::DeviceEvent;
     }
@@ -238,7 +246,7 @@ fn finish<'a>(
 }
 
 /// The time of a record, if it is absolute.
-fn event_time(fields: &Fields<'_>) -> Result<Option<i64>, DecodeError> {
+fn event_time(fields: &Fields<'_>, header: &Header) -> Result<Option<i64>, DecodeError> {
     if !fields.value(slot::EVENTTIME).is_absent() {
         let count = fields.value(slot::EVENTTIME).count()?;
         return match fields.value(slot::EVENTTIME).text().len() {
@@ -248,6 +256,13 @@ fn event_time(fields: &Fields<'_>) -> Result<Option<i64>, DecodeError> {
         };
     }
     // `2026-02-03`, `10:11:12`, `+0000`.
+    if let (Some(said), b"") = (header.said, fields.value(slot::TZ).text()) {
+        return Ok(local_time(
+            said,
+            fields.value(slot::DATE).text(),
+            fields.value(slot::TIME).text(),
+        ));
+    }
     let (Some(date), Some(clock), Some([sign, h1, h0, m1, m0])) = (
         fields.value(slot::DATE).text().as_array::<10>(),
         fields.value(slot::TIME).text().as_array::<8>(),
@@ -260,4 +275,13 @@ fn event_time(fields: &Fields<'_>) -> Result<Option<i64>, DecodeError> {
     text[11..19].copy_from_slice(clock);
     text[19..].copy_from_slice(&[*sign, *h1, *h0, b':', *m1, *m0]);
     Ok(time::rfc5424(&text))
+}
+
+/// `2026-02-03` and `10:11:12` on the clock of an exporter whose zone is said.
+#[cold]
+fn local_time(said: &Said<'_>, date: &[u8], clock: &[u8]) -> Option<i64> {
+    let mut text = *b"0000-00-00 00:00:00";
+    text[..10].copy_from_slice(date.as_array::<10>()?);
+    text[11..].copy_from_slice(clock.as_array::<8>()?);
+    said.moment_of(&text)
 }
