@@ -29,8 +29,16 @@ fn mappings() -> impl Strategy<Value = Mapping> {
     let kind = select(&Kind::ALL[..]);
     let action = select(&[Action::Created, Action::Deleted, Action::Updated][..]);
     let protocol = prop_oneof![3 => Just(6_u8), 2 => Just(17), 1 => any::<u8>()];
-    let vrf = prop_oneof![any::<u16>().prop_map(|number| number.to_string()), "[a-zA-Z0-9]{1,12}"];
-    let said = (vrf, "[a-zA-Z0-9]{1,12}", 0x1000_0000_i64..0xffff_ffff, 1_i64..1_000_000);
+    let vrf = prop_oneof![
+        any::<u16>().prop_map(|number| number.to_string()),
+        "[a-zA-Z0-9]{1,12}"
+    ];
+    let said = (
+        vrf,
+        "[a-zA-Z0-9]{1,12}",
+        0x1000_0000_i64..0xffff_ffff,
+        1_i64..1_000_000,
+    );
     (ends, ports, kind, action, protocol, said).prop_map(
         |((src_ip, x_ip, dst_ip), (port, step, dst_port, other), kind, action, protocol, said)| {
             let (vrf, subscriber, time_s, duration_s) = said;
@@ -53,7 +61,8 @@ fn mappings() -> impl Strategy<Value = Mapping> {
                 vrf: Some(vrf),
                 subscriber: Some(subscriber),
                 time_ns: Some(time_s * 1_000_000_000),
-                mapping_start_ns: (action != Action::Created).then_some((time_s - duration_s) * 1_000_000_000),
+                mapping_start_ns: (action != Action::Created)
+                    .then_some((time_s - duration_s) * 1_000_000_000),
             }
         },
     )
@@ -67,7 +76,10 @@ fn comes_back(profile: Profile, mapping: &Mapping) -> bool {
     };
     for profile in [profile, Profile::Auto] {
         let outcome = decode::syslog::decode(profile, line.as_bytes(), |event| {
-            assert!(expected.is_said_by(event), "{line} as {profile}: {event:?}, not {expected:?}");
+            assert!(
+                expected.is_said_by(event),
+                "{line} as {profile}: {event:?}, not {expected:?}"
+            );
         });
         assert_eq!(outcome, Ok(Outcome::Events(1)), "{line} as {profile}");
     }
