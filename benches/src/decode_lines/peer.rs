@@ -9,7 +9,7 @@ use anyhow::{Context, Result, bail, ensure};
 use super::Lines;
 
 /// Names a checkout of cgn-ec-consumer, which no package registry has. `NATRAIL_PEER_PYTHON` may name a Python that has
-/// its requirements `structlog` and `regex`; else it is `python3`.
+/// its requirements; else it is `python3`.
 pub const CHECKOUT: &str = "NATRAIL_PEER_CGN_EC";
 const PYTHON: &str = "NATRAIL_PEER_PYTHON";
 
@@ -28,7 +28,7 @@ impl Peer {
     }
 
     /// ns per line in each of `rounds` rounds, Python's start not counted; `None` if it has no handler that reads such
-    /// lines. Those for Juniper and 6WIND fail on every line, that for F5 on lines without a route domain.
+    /// lines. Those for Juniper, 6WIND and F5 fail on every line.
     pub fn rounds_ns(&self, kind: Lines, lines: &[Vec<u8>], rounds: usize) -> Result<Option<Vec<f64>>> {
         let handler = match kind {
             Lines::NfwareSession | Lines::NfwarePort | Lines::NfwareBlock => "NFWareSyslogHandler",
@@ -36,7 +36,7 @@ impl Peer {
             _ => return Ok(None),
         };
         let mut child = Command::new(&self.python)
-            .args(["-c", include_str!("peer.py")])
+            .args(["-W", "ignore", "-c", include_str!("peer.py")])
             .arg(&self.checkout)
             .args([handler, &rounds.to_string()])
             .stdin(Stdio::piped())
