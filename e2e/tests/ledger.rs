@@ -318,12 +318,21 @@ fn what_a_small_socket_buffer_loses_while_the_collector_stands_still_is_in_its_c
     let now = "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')";
     let mut client = linked.stage.database.connect().expect("a connection");
     let at: String = client.query_one(now, &[]).expect("the time").get(0);
-    let question = ["trace", "--public", "203.0.113.77:2345", "--tolerance", "5m", "--at", &at];
+    let question = [
+        "trace",
+        "--public",
+        "203.0.113.77:2345",
+        "--tolerance",
+        "5m",
+        "--at",
+        &at,
+    ];
     let traced = linked
         .stage
         .natrail(&[&question[..], &["--json"]].concat())
         .expect("natrail runs");
-    let traced: Value = serde_json::from_slice(&traced.stdout).unwrap_or_else(|_| panic!("{}", said(&traced)));
+    let traced: Value =
+        serde_json::from_slice(&traced.stdout).unwrap_or_else(|_| panic!("{}", said(&traced)));
     let lost = &traced["ledger"]["lost"];
     assert_eq!(
         (&lost[0]["cell"], &lost[0]["count"], &lost[0]["exporter"]),

@@ -98,7 +98,7 @@ pub fn run(args: Args, config: Option<&Path>) -> Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the I/O runtime")?;
-    let (page, span) = runtime.block_on(look(&args, &config.database.url))?;
+    let (page, window, span) = runtime.block_on(look(&args, &config.database.url))?;
     if page.cells.is_empty() && page.lives.is_empty() {
         bail!(
             "the ledger has nothing from {} to {}: did a collector and a consumer run then? It keeps {} days",
@@ -108,7 +108,7 @@ pub fn run(args: Args, config: Option<&Path>) -> Result<ExitCode> {
         );
     }
     let is_wanted: Option<&dyn Fn(IpAddr) -> bool> = args.exporter.as_ref().map(|_| &is_wanted as _);
-    let account = Account::new(&page, span.from_ns, is_wanted);
+    let account = Account::new(&page, &window, is_wanted);
     let text = if args.json {
         serde_json::to_string(&json::Answer::new(&account, &span, args.by))? + "\n"
     } else {
@@ -120,7 +120,7 @@ pub fn run(args: Args, config: Option<&Path>) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!account.closes())))
 }
 
-async fn look(args: &Args, url: &str) -> Result<(Page, Span)> {
+async fn look(args: &Args, url: &str) -> Result<(Page, Window, Span)> {
     let mut client = connect::connect(url).await?;
     let now_ns = read::now(&client).await?;
     let at = |since: Since| match since {
@@ -138,7 +138,7 @@ async fn look(args: &Args, url: &str) -> Result<(Page, Span)> {
         from_ns: span.from_ns,
         to_ns: span.to_ns,
     };
-    Ok((read::read(&mut client, &window).await?, span))
+    Ok((read::read(&mut client, &window).await?, window, span))
 }
 
 /// The prefixes that a name or address stands for.
