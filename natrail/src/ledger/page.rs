@@ -3,26 +3,27 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use store::ledger::Window;
 use store::time::rfc3339;
 use wire::ledger::{Cell, Fate};
 
+use super::By;
 use super::account::{Account, Balance, LifeAccount, LifeStanding, Line, Place, Standing};
 use super::advice::advice;
-use super::{By, Span};
 use crate::trace::{printable, table};
 
 /// Places that are shown for one equation.
 const PLACES_SHOWN: usize = 10;
 
 /// The whole page.
-pub fn page(account: &Account, span: &Span, by: Option<By>) -> String {
+pub fn page(account: &Account, window: &Window, now_ns: i64, by: Option<By>) -> String {
     let mut out = format!(
         "Ledger from {} to {}\n",
-        rfc3339(span.from_ns),
-        rfc3339(span.to_ns)
+        rfc3339(window.from_ns),
+        rfc3339(window.to_ns)
     );
     for life in &account.lives {
-        life_part(&mut out, life, account, span.now_ns);
+        life_part(&mut out, life, account, now_ns);
     }
     out.push_str("\nAll collectors and consumers, by exporter and minute\n");
     for balance in &account.balances {

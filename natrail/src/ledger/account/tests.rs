@@ -74,8 +74,7 @@ fn standing(account: &Account, name: &str) -> Standing {
     account
         .all_balances()
         .find(|balance| balance.equation.name == name)
-        .map(|balance| balance.standing)
-        .unwrap_or_else(|| panic!("no equation {name}"))
+        .map_or_else(|| panic!("no equation {name}"), |balance| balance.standing)
 }
 
 #[test]
