@@ -114,7 +114,6 @@ impl Sampler {
         let mut totals = verdicts;
         totals.extend(sockets);
         totals.extend(of_interfaces(attached, &first));
-        let at_start = attached.after.received.saturating_sub(attached.before.received);
         let moved = last.received.saturating_sub(first.received);
         let round = if moved > 0 {
             ROUND * attached.interfaces.len() as u64
@@ -123,7 +122,7 @@ impl Sampler {
         };
         Look {
             totals,
-            skew_interface: at_start + moved + round,
+            skew_interface: attached.skew + moved + round,
             skew_sockets: accepted_later.saturating_sub(accepted),
         }
     }
@@ -131,7 +130,7 @@ impl Sampler {
 
 /// Since XDP is there.
 fn of_interfaces(attached: &Attached, now: &InterfaceCounts) -> [(Cell, u64); 3] {
-    let start = &attached.after;
+    let start = &attached.start;
     [
         (Cell::NicReceived, now.received.saturating_sub(start.received)),
         (Cell::NicMissed, now.missed.saturating_sub(start.missed)),
