@@ -20,12 +20,42 @@ pub struct Filter {
     interfaces: Arc<Attached>,
 }
 
-/// The interfaces that the program is on, and their counts around the moment when it came there.
+/// The interfaces that the program is on.
 #[derive(Debug)]
 pub struct Attached {
     pub interfaces: Vec<String>,
-    pub before: InterfaceCounts,
-    pub after: InterfaceCounts,
+    /// Their counts when the program had seen nothing yet …
+    pub start: InterfaceCounts,
+    /// … up to so many packets, as interfaces and program are not asked at one moment.
+    pub skew: u64,
+}
+
+/// How often the two are asked until nothing comes between.
+const START_LOOKS: u32 = 5;
+
+impl Attached {
+    /// Looks at interfaces that `filter` was just attached to.
+    fn new(interfaces: &[String], filter: &XdpFilter) -> Result<Self, XdpError> {
+        let mut looks = 0;
+        loop {
+            let first = interface::read(interfaces);
+            let seen: u64 = filter.counts()?.iter().map(|count| count.packets).sum();
+            let skew = interface::read(interfaces)
+                .received
+                .saturating_sub(first.received);
+            looks += 1;
+            if skew == 0 || looks == START_LOOKS {
+                return Ok(Self {
+                    interfaces: interfaces.to_vec(),
+                    start: InterfaceCounts {
+                        received: first.received.saturating_sub(seen),
+                        ..first
+                    },
+                    skew,
+                });
+            }
+        }
+    }
 }
 
 struct Program {
@@ -52,13 +82,8 @@ impl Filter {
         if let Some(redirect) = redirect {
             program.filter.redirect_to(redirect)?;
         }
-        let before = interface::read(&settings.interfaces);
         program.filter.attach(&settings.interfaces, settings.mode)?;
-        let attached = Attached {
-            interfaces: settings.interfaces.clone(),
-            before,
-            after: interface::read(&settings.interfaces),
-        };
+        let attached = Attached::new(&settings.interfaces, &program.filter)?;
         tracing::info!(
             "XDP program attached to {} in {:?} mode",
             settings.interfaces.join(", "),

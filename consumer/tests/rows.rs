@@ -179,7 +179,7 @@ fn what_waiting_does_not_mend_ends_with_code_2_and_says_why() {
     );
     ends_with_2("[4097]", &setup.database.url(), "CPU 4097");
     let mut consumer = setup.start("[0]", "");
-    setup.wait_for("SELECT count(*) FROM natrail.stream", 12, &[&consumer]);
+    setup.wait_for("SELECT count(*) FROM natrail.stream", 16, &[&consumer]);
     consumer
         .process
         .stop(Duration::from_secs(30))

@@ -125,11 +125,11 @@ fn receivers_share_the_streams_and_a_dead_ones_are_taken_over() {
     let bus = bus(directory.path());
     let mut first = connect::receiver(&bus, "").expect("receiver");
     let mut of_first = Taker::default();
-    poll_until(first.as_mut(), &mut of_first, -1, |taker| taker.owned.len() == 12);
+    poll_until(first.as_mut(), &mut of_first, -1, |taker| taker.owned.len() == 16);
     let mut second = connect::receiver(&bus, "").expect("receiver");
     let mut of_second = Taker::default();
     let begin = Instant::now();
-    while (of_first.owned.len(), of_second.owned.len()) != (6, 6) {
+    while (of_first.owned.len(), of_second.owned.len()) != (8, 8) {
         assert!(
             begin.elapsed() < PATIENCE,
             "{:?} {:?}",
@@ -152,7 +152,7 @@ fn receivers_share_the_streams_and_a_dead_ones_are_taken_over() {
     }
     drop(first);
     poll_until(second.as_mut(), &mut of_second, -1, |taker| {
-        taker.owned.len() == 12
+        taker.owned.len() == 16
     });
 }
 

@@ -139,7 +139,7 @@ impl Report {
             return;
         }
         let pages = self.pages();
-        if pages.len() > 0 || always || self.said.elapsed() >= ALIVE_EVERY {
+        if !pages.0.is_empty() || always || self.said.elapsed() >= ALIVE_EVERY {
             self.said = Instant::now();
             self.send_pages(pages);
         }
@@ -166,12 +166,10 @@ impl Report {
         let mut pages = Pages::default();
         let sample = self.sampler.take();
         let minute = minute_of(now_ns());
-        pages.0.push((minute, None, sample.cells));
+        pages.push(minute, None, sample.cells);
         for (minute, exporter, counts) in self.book.drain() {
             let cells = Cell::ALL.into_iter().map(|cell| (cell, counts.get(cell)));
-            pages
-                .0
-                .push((minute, exporter, cells.filter(|(_, count)| *count > 0).collect()));
+            pages.push(minute, exporter, cells);
         }
         let given_up = self.sender.take_given_up();
         pages.add(&given_up.refused, Cell::LostRefused);
@@ -194,11 +192,10 @@ impl Report {
             None,
             record::write_life(&mut buffer, number, &life).to_vec(),
         );
-        let cells = pages.0.into_iter().filter(|(_, _, cells)| !cells.is_empty());
-        let cells = cells.map(|(minute, exporter, cells)| {
+        let cells = pages.0.into_iter().map(|page| {
             let mut buffer = [0; PAGE_BYTES_MAX];
-            let page = record::write_cells(&mut buffer, number, cells.into_iter()).to_vec();
-            (minute * MINUTE_NS, exporter, page)
+            let payload = record::write_cells(&mut buffer, number, page.cells.into_iter()).to_vec();
+            (page.minute * MINUTE_NS, page.exporter, payload)
         });
         // The life last: its end is not known before its last counts are.
         for (received_ns, exporter, payload) in cells.chain([says]) {
@@ -251,20 +248,33 @@ impl Report {
     }
 }
 
-/// Minutes, exporters (`None`: not told apart) and what was added to cells.
+/// What was added to the cells of an exporter in a minute; `None`: not told apart.
+struct Page {
+    minute: u64,
+    exporter: Option<IpAddr>,
+    cells: Vec<(Cell, u64)>,
+}
+
+/// Pages that have cells.
 #[derive(Default)]
-struct Pages(Vec<(u64, Option<IpAddr>, Vec<(Cell, u64)>)>);
+struct Pages(Vec<Page>);
 
 impl Pages {
-    fn len(&self) -> usize {
-        self.0.iter().filter(|(_, _, cells)| !cells.is_empty()).count()
+    fn push(&mut self, minute: u64, exporter: Option<IpAddr>, cells: impl IntoIterator<Item = (Cell, u64)>) {
+        let cells: Vec<_> = cells.into_iter().filter(|(_, count)| *count > 0).collect();
+        if !cells.is_empty() {
+            self.0.push(Page {
+                minute,
+                exporter,
+                cells,
+            });
+        }
     }
 
     fn add(&mut self, given_up: &GivenUp, cell: Cell) {
-        let pages = given_up
-            .iter()
-            .map(|(minute, exporter, datagrams)| (minute, exporter, vec![(cell, datagrams)]));
-        self.0.extend(pages);
+        for (minute, exporter, datagrams) in given_up.iter() {
+            self.push(minute, exporter, [(cell, datagrams)]);
+        }
     }
 }
 

@@ -104,7 +104,6 @@ impl Sampler {
         let mut totals = verdicts;
         totals.extend(taken);
         totals.extend(of_interfaces(attached, &first));
-        let at_start = attached.after.received.saturating_sub(attached.before.received);
         let moved = last.received.saturating_sub(first.received);
         let round = if moved > 0 {
             ROUND * attached.interfaces.len() as u64
@@ -113,7 +112,7 @@ impl Sampler {
         };
         Look {
             totals,
-            skew_interface: at_start + moved + round,
+            skew_interface: attached.skew + moved + round,
             skew_sockets: passed_later.saturating_sub(passed),
         }
     }
@@ -146,7 +145,7 @@ fn passed(verdicts: &BTreeMap<Cell, u64>) -> u64 {
 
 /// Since XDP is there.
 fn of_interfaces(attached: &Attached, now: &InterfaceCounts) -> [(Cell, u64); 3] {
-    let start = &attached.after;
+    let start = &attached.start;
     [
         (Cell::NicReceived, now.received.saturating_sub(start.received)),
         (Cell::NicMissed, now.missed.saturating_sub(start.missed)),

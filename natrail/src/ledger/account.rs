@@ -3,7 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::{IpAddr, Ipv6Addr};
 
-use store::ledger::{Life, Page};
+use store::ledger::retention::KEPT_DAYS;
+use store::ledger::{Life, Page, Window};
 use wire::ledger::equation::{INTERFACE, RINGS, SOCKETS, THREADS};
 use wire::ledger::{Cell, EQUATIONS, Equation, Fate, Part, Scope};
 
@@ -12,6 +13,7 @@ pub const SILENT_NS: i64 = 30 * 1_000_000_000;
 /// Minutes that ended less than this ago are open while a collector runs: their datagrams may be between two stations.
 pub const SETTLE_NS: i64 = 30 * 1_000_000_000;
 const MINUTE_NS: i64 = wire::ledger::MINUTE_NS as i64;
+const DAY_NS: i64 = 86_400 * 1_000_000_000;
 const NOT_TOLD_APART: IpAddr = IpAddr::V6(Ipv6Addr::UNSPECIFIED);
 
 /// Counts by cell.
@@ -111,9 +113,9 @@ pub struct Account {
 }
 
 impl Account {
-    /// Weighs what was read. `wanted`: which exporters are looked at; then nothing is said of interfaces and sockets, which
+    /// Weighs what was read in `window`. `wanted`: which exporters are looked at; then nothing is said of interfaces and sockets, which
     /// do not tell exporters apart.
-    pub fn new(page: &Page, from_ns: i64, wanted: Option<&dyn Fn(IpAddr) -> bool>) -> Self {
+    pub fn new(page: &Page, window: &Window, wanted: Option<&dyn Fn(IpAddr) -> bool>) -> Self {
         let mut account = Self {
             lives: Vec::new(),
             balances: Vec::new(),
@@ -125,7 +127,8 @@ impl Account {
         let (places, by_life) = account.sort(page);
         for life in &page.lives {
             let counted = by_life.get(&life.life);
-            let counted = counted.filter(|_| life.started_ns >= from_ns);
+            let counted =
+                counted.filter(|_| life.started_ns >= window.from_ns && life.heard_ns < window.to_ns);
             account
                 .lives
                 .push(life_account(life, page.now_ns, counted, wanted.is_none()));
@@ -308,16 +311,17 @@ fn life_account(life: &Life, now_ns: i64, counted: Option<&Cells>, with_balances
     let mut balances = Vec::new();
     if with_balances {
         if life.has_xdp {
-            balances.push(interface(life, &cells));
-            balances.push(sockets(life, standing, &cells));
-            balances.push(within(
-                Balance::new(&RINGS, &cells),
-                if standing == LifeStanding::Running {
-                    life.hold_max
-                } else {
-                    0
-                },
-            ));
+            // Of a life whose first minutes are dropped already, the rest may begin with what was under way then.
+            let is_cut = now_ns.saturating_sub(life.started_ns) >= i64::from(KEPT_DAYS) * DAY_NS;
+            let cut = if is_cut { life.hold_max } else { 0 };
+            let held = if standing == LifeStanding::Running {
+                life.hold_max
+            } else {
+                0
+            };
+            balances.push(interface(life, cut, &cells));
+            balances.push(sockets(life, cut.saturating_add(held), &cells));
+            balances.push(within(Balance::new(&RINGS, &cells), cut.saturating_add(held)));
         }
         if let Some(counted) = counted {
             balances.push(threads(standing, &cells, counted));
@@ -332,7 +336,8 @@ fn life_account(life: &Life, now_ns: i64, counted: Option<&Cells>, with_balances
     }
 }
 
-fn interface(life: &Life, cells: &Cells) -> Balance {
+/// `under_way`: what may be between the two sides beside what moved while they were read.
+fn interface(life: &Life, under_way: i64, cells: &Cells) -> Balance {
     let mut balance = Balance::new(&INTERFACE, cells);
     // Drops of the driver before XDP are among the interface's own; which of those came before, it does not tell.
     let dropped = cells.get(&Cell::NicDropped).copied().unwrap_or(0);
@@ -344,10 +349,10 @@ fn interface(life: &Life, cells: &Cells) -> Balance {
         };
         balance.right.push((part, by_driver));
     }
-    within(balance, life.skew_interface)
+    within(balance, life.skew_interface.saturating_add(under_way))
 }
 
-fn sockets(life: &Life, standing: LifeStanding, cells: &Cells) -> Balance {
+fn sockets(life: &Life, under_way: i64, cells: &Cells) -> Balance {
     let balance = Balance::new(&SOCKETS, cells);
     let difference = balance.difference();
     if difference < 0 && difference.saturating_neg() > life.skew_sockets {
@@ -356,12 +361,7 @@ fn sockets(life: &Life, standing: LifeStanding, cells: &Cells) -> Balance {
             ..balance
         };
     }
-    let held = if standing == LifeStanding::Running {
-        life.hold_max
-    } else {
-        0
-    };
-    within(balance, life.skew_sockets.saturating_add(held))
+    within(balance, life.skew_sockets.saturating_add(under_way))
 }
 
 fn threads(standing: LifeStanding, cells: &Cells, counted: &Cells) -> Balance {

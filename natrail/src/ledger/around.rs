@@ -63,8 +63,9 @@ pub async fn around(
     let to_ns = minute(at_ns.saturating_add(tolerance_ns))
         .saturating_add(2)
         .saturating_mul(MINUTE_NS);
-    let page = read(client, &Window { from_ns, to_ns }).await?;
-    let account = Account::new(&page, from_ns, Some(&|exporter| exporters.contains(&exporter)));
+    let window = Window { from_ns, to_ns };
+    let page = read(client, &window).await?;
+    let account = Account::new(&page, &window, Some(&|exporter| exporters.contains(&exporter)));
     let mut lost = Vec::new();
     let mut add = |exporter, cell: Cell, count: i64| {
         lost.push(Lost {

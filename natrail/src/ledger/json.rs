@@ -4,10 +4,11 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 
 use serde::Serialize;
+use store::ledger::Window;
 use store::time::rfc3339;
 
+use super::By;
 use super::account::{Account, Balance, Cells, LifeAccount, LifeStanding, Standing};
-use super::{By, Span};
 
 /// The whole answer.
 #[derive(Serialize)]
@@ -72,10 +73,10 @@ struct Line {
 }
 
 impl Answer {
-    pub fn new(account: &Account, span: &Span, by: Option<By>) -> Self {
+    pub fn new(account: &Account, window: &Window, by: Option<By>) -> Self {
         Self {
-            from: rfc3339(span.from_ns),
-            to: rfc3339(span.to_ns),
+            from: rfc3339(window.from_ns),
+            to: rfc3339(window.to_ns),
             closes: account.closes(),
             open: account.is_open(),
             lives: account.lives.iter().map(life).collect(),

@@ -66,14 +66,6 @@ enum Since {
     At(i64),
 }
 
-/// The time that is looked at, in ns since 1970 (UTC).
-#[derive(Clone, Copy, Debug)]
-pub struct Span {
-    pub from_ns: i64,
-    pub to_ns: i64,
-    pub now_ns: i64,
-}
-
 fn since(text: &str) -> Result<Since, String> {
     duration(text)
         .map(Since::Ago)
@@ -98,21 +90,21 @@ pub fn run(args: Args, config: Option<&Path>) -> Result<ExitCode> {
         .enable_all()
         .build()
         .context("cannot start the I/O runtime")?;
-    let (page, span) = runtime.block_on(look(&args, &config.database.url))?;
+    let (page, window) = runtime.block_on(look(&args, &config.database.url))?;
     if page.cells.is_empty() && page.lives.is_empty() {
         bail!(
             "the ledger has nothing from {} to {}: did a collector and a consumer run then? It keeps {} days",
-            store::time::rfc3339(span.from_ns),
-            store::time::rfc3339(span.to_ns),
+            store::time::rfc3339(window.from_ns),
+            store::time::rfc3339(window.to_ns),
             store::ledger::retention::KEPT_DAYS
         );
     }
     let is_wanted: Option<&dyn Fn(IpAddr) -> bool> = args.exporter.as_ref().map(|_| &is_wanted as _);
-    let account = Account::new(&page, span.from_ns, is_wanted);
+    let account = Account::new(&page, &window, is_wanted);
     let text = if args.json {
-        serde_json::to_string(&json::Answer::new(&account, &span, args.by))? + "\n"
+        serde_json::to_string(&json::Answer::new(&account, &window, args.by))? + "\n"
     } else {
-        page::page(&account, &span, args.by)
+        page::page(&account, &window, page.now_ns, args.by)
     };
     std::io::stdout()
         .write_all(text.as_bytes())
@@ -120,7 +112,7 @@ pub fn run(args: Args, config: Option<&Path>) -> Result<ExitCode> {
     Ok(ExitCode::from(u8::from(!account.closes())))
 }
 
-async fn look(args: &Args, url: &str) -> Result<(Page, Span)> {
+async fn look(args: &Args, url: &str) -> Result<(Page, Window)> {
     let mut client = connect::connect(url).await?;
     let now_ns = read::now(&client).await?;
     let at = |since: Since| match since {
@@ -129,16 +121,11 @@ async fn look(args: &Args, url: &str) -> Result<(Page, Span)> {
     };
     // Clocks of other machines may be ahead a little.
     let to_ns = args.until.map_or(now_ns.saturating_add(MINUTE_NS), at);
-    let span = Span {
+    let window = Window {
         from_ns: at(args.since).div_euclid(MINUTE_NS) * MINUTE_NS,
         to_ns,
-        now_ns,
     };
-    let window = Window {
-        from_ns: span.from_ns,
-        to_ns: span.to_ns,
-    };
-    Ok((read::read(&mut client, &window).await?, span))
+    Ok((read::read(&mut client, &window).await?, window))
 }
 
 /// The prefixes that a name or address stands for.

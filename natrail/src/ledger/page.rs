@@ -3,26 +3,28 @@
 use std::fmt::Write as _;
 use std::net::IpAddr;
 
+use store::ledger::Window;
 use store::time::rfc3339;
+use wire::ledger::equation::{BUS, COLLECTOR};
 use wire::ledger::{Cell, Fate};
 
+use super::By;
 use super::account::{Account, Balance, LifeAccount, LifeStanding, Line, Place, Standing};
 use super::advice::advice;
-use super::{By, Span};
 use crate::trace::{printable, table};
 
 /// Places that are shown for one equation.
 const PLACES_SHOWN: usize = 10;
 
 /// The whole page.
-pub fn page(account: &Account, span: &Span, by: Option<By>) -> String {
+pub fn page(account: &Account, window: &Window, now_ns: i64, by: Option<By>) -> String {
     let mut out = format!(
         "Ledger from {} to {}\n",
-        rfc3339(span.from_ns),
-        rfc3339(span.to_ns)
+        rfc3339(window.from_ns),
+        rfc3339(window.to_ns.min(now_ns))
     );
     for life in &account.lives {
-        life_part(&mut out, life, account, span.now_ns);
+        life_part(&mut out, life, account, now_ns);
     }
     out.push_str("\nAll collectors and consumers, by exporter and minute\n");
     for balance in &account.balances {
@@ -192,7 +194,9 @@ fn lines_part<'a>(out: &mut String, head: &str, lines: impl Iterator<Item = (Str
         head, "RECEIVED", "DROPPED", "FRAMED", "LOST", "TAKEN", "STORED", "IGNORED", "DEAD", "ROWS",
     ];
     let mut rows = vec![heads.map(String::from)];
-    for (name, line) in lines {
+    let way = [Cell::Framed, Cell::Taken].iter().chain(COLLECTOR.left);
+    let has_way = |line: &Line| way.clone().any(|cell| line.cells.contains_key(cell));
+    for (name, line) in lines.filter(|(_, line)| has_way(line)) {
         let of = |cells: &[Cell]| -> i64 {
             let counts = cells.iter().filter_map(|cell| line.cells.get(cell));
             counts.sum()
@@ -201,7 +205,6 @@ fn lines_part<'a>(out: &mut String, head: &str, lines: impl Iterator<Item = (Str
             let ends = equation.right.iter().filter(|part| part.fate == Fate::Ends);
             ends.map(|part| part.cell).collect()
         };
-        use wire::ledger::equation::{BUS, COLLECTOR};
         rows.push([
             name,
             of(COLLECTOR.left).to_string(),
@@ -253,7 +256,7 @@ fn verdict(out: &mut String, account: &Account) {
     out.push_str(if !account.closes() {
         "\nThe ledger DOES NOT CLOSE.\n"
     } else if account.is_open() {
-        "\nThe ledger closes, but for what is under way. Ask again in a minute.\n"
+        "\nThe ledger closes, but for what is under way or could not be read at one moment.\n"
     } else {
         "\nThe ledger closes.\n"
     });

@@ -63,15 +63,18 @@ fn account(cells: Vec<Counted>, lives: Vec<Life>) -> Account {
         cells,
         lives,
     };
-    Account::new(&page, minute(20), None)
+    let window = Window {
+        from_ns: minute(20),
+        to_ns: NOW + MINUTE_NS,
+    };
+    Account::new(&page, &window, None)
 }
 
 fn standing(account: &Account, name: &str) -> Standing {
     account
         .all_balances()
         .find(|balance| balance.equation.name == name)
-        .map(|balance| balance.standing)
-        .unwrap_or_else(|| panic!("no equation {name}"))
+        .map_or_else(|| panic!("no equation {name}"), |balance| balance.standing)
 }
 
 #[test]
@@ -202,4 +205,40 @@ fn a_cell_of_a_newer_release_is_no_reason_to_say_that_it_closes() {
     });
     let account = account(cells, Vec::new());
     assert!(!account.closes() && account.failures().next().is_none());
+}
+
+#[test]
+fn the_first_of_an_old_life_is_dropped_and_what_was_under_way_then_is_allowed_for() {
+    let totals = [
+        (Cell::NicReceived, 90),
+        (Cell::XdpAccepted, 90),
+        (Cell::SocketReceived, 80),
+    ];
+    for (days, wanted) in [(KEPT_DAYS - 1, Standing::Fails), (KEPT_DAYS, Standing::Open)] {
+        let old = Life {
+            started_ns: NOW - i64::from(days) * DAY_NS,
+            ..life(NOW, Some(NOW), &totals)
+        };
+        assert_eq!(
+            standing(&account(Vec::new(), vec![old]), "sockets"),
+            wanted,
+            "{days}"
+        );
+    }
+}
+
+#[test]
+fn threads_are_weighed_only_where_all_minutes_of_a_life_are_there() {
+    let totals = [(Cell::SocketReceived, 5)];
+    for (started, wanted) in [(minute(15), Some(Standing::Fails)), (minute(25), None)] {
+        let life = Life {
+            started_ns: started,
+            ..life(NOW, Some(NOW), &totals)
+        };
+        let account = account(way(minute(9), exporter(1), [4; 4]), vec![life]);
+        let threads = account
+            .all_balances()
+            .find(|balance| balance.equation.name == THREADS.name);
+        assert_eq!(threads.map(|balance| balance.standing), wanted);
+    }
 }
