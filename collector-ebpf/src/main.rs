@@ -5,8 +5,10 @@
 //! # Minimum kernel version
 //! 5.18: packets in several buffers (`xdp.frags`) and `bpf_xdp_get_buff_len`.
 #![no_std]
+#![feature(asm_experimental_arch)]
 #![no_main]
 
+use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
 use aya_ebpf::helpers::generated::bpf_xdp_get_buff_len;
 use aya_ebpf::macros::{map, xdp};
@@ -15,7 +17,7 @@ use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray};
 use aya_ebpf::programs::XdpContext;
 use wire::packet::{Packet, Tables, decide};
 use wire::verdict::{
-    BoundListener, COUNTER_CELLS, Counter, EXPORTER_ID_MAX, ExporterId, Listener, MAX_BOUND_LISTENERS,
+    BoundListener, COUNTER_CELLS, Counter, EXPORTER_ID_MAX, ExporterId, Gate, Listener, MAX_BOUND_LISTENERS,
     MAX_PORTS, Settings, counter_index,
 };
 
@@ -44,6 +46,10 @@ static EXPORTERS_V6: LpmTrie<[u8; 16], ExporterId> = LpmTrie::with_max_entries(E
 
 #[map]
 static COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(COUNTER_CELLS, 0);
+
+/// Their memory is the collector's too.
+#[map]
+static GATE: Array<Gate> = Array::with_max_entries(MAX_PORTS, BPF_F_MMAPABLE);
 
 #[xdp(frags)]
 pub fn natrail(context: XdpContext) -> u32 {
@@ -130,6 +136,35 @@ impl Tables for Maps {
     #[inline(always)]
     fn allow_all(&self) -> bool {
         SETTINGS.get(0).is_some_and(|settings| settings.allow_all != 0)
+    }
+
+    #[inline(always)]
+    fn admits(&self, listener: Listener) -> bool {
+        let Some(gate) = GATE.get_ptr_mut(listener.gate) else {
+            return true;
+        };
+        // SAFETY: the kernel gave the pointer to a whole gate. Others write to it meanwhile, whole words each, which the
+        // target reads in one instruction.
+        let (accepted, limit) = unsafe {
+            (
+                (&raw const (*gate).accepted).read_volatile(),
+                (&raw const (*gate).limit).read_volatile(),
+            )
+        };
+        // CPUs that look at the same moment let in one packet each too many: the room is an estimate anyway.
+        if !Gate::admits(accepted, limit) {
+            return false;
+        }
+        // An atomic addition: the target has the instruction, but `core` knows no atomics for it that read and write.
+        // SAFETY: it adds to one whole word of the gate.
+        unsafe {
+            core::arch::asm!(
+                "lock *(u64 *)({number} + 0) += {one}",
+                number = in(reg) &raw mut (*gate).accepted,
+                one = in(reg) 1_u64,
+            );
+        }
+        true
     }
 }
 

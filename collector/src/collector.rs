@@ -27,7 +27,8 @@ use crate::stream::intake::Intake;
 use crate::stream::listener::StreamListener;
 use crate::stream::tls::{Identity, TlsError};
 use crate::stream::worker::StreamWorker;
-use crate::worker::Worker;
+use crate::worker::{ThreadRooms, Worker};
+use crate::xdp::Rooms;
 
 /// Buffers of each thread beyond one for every stream, in octets: what may wait while the bus takes its time, as a disk
 /// does.
@@ -38,6 +39,8 @@ pub struct Sockets {
     by_thread: Vec<Vec<ListenSocket>>,
     streams: Vec<StreamListener>,
     settings: config::Collector,
+    /// With an XDP program that drops what the sockets have no room for.
+    rooms: Option<Arc<Rooms>>,
 }
 
 impl Sockets {
@@ -56,7 +59,13 @@ impl Sockets {
             by_thread,
             streams,
             settings: settings.clone(),
+            rooms: None,
         })
+    }
+
+    /// What the sockets have no room for is dropped by the XDP program that `rooms` belong to.
+    pub fn shed_through(&mut self, rooms: Rooms) {
+        self.rooms = Some(Arc::new(rooms));
     }
 
     /// What they receive.
@@ -95,6 +104,7 @@ impl Sockets {
         sender: Arc<dyn FrameSender>,
     ) -> Result<Collector, StartError> {
         let plan = ThreadPlan::new(&self.settings, exporters, partitions);
+        let rooms = self.rooms.clone();
         let addresses = self.addresses();
         let streams =
             (self.settings.listeners.iter()).filter(|listener| listener.transport != Transport::Udp);
@@ -105,8 +115,13 @@ impl Sockets {
         let mut streams = None;
         if !plan.datagram_kinds.is_empty() {
             plan.say_memory(self.settings.cores.len());
-            threads = (self.settings.cores.iter().zip(self.by_thread))
-                .map(|(&core, sockets)| plan.start_thread(core, sockets))
+            threads = (self.settings.cores.iter().zip(self.by_thread).enumerate())
+                .map(|(number, (&core, sockets))| {
+                    let rooms = rooms
+                        .clone()
+                        .map(|rooms| ThreadRooms::new(rooms, number, &sockets));
+                    plan.start_thread(core, sockets, rooms)
+                })
                 .collect::<Result<Vec<_>, _>>()
                 .inspect_err(|_| plan.stop.store(true, Ordering::Release))?;
         }
@@ -211,7 +226,12 @@ impl ThreadPlan {
     }
 
     /// Starts a thread on `core` and waits until it is set up.
-    fn start_thread(&self, core: usize, sockets: Vec<ListenSocket>) -> Result<ReceiveThread, StartError> {
+    fn start_thread(
+        &self,
+        core: usize,
+        sockets: Vec<ListenSocket>,
+        rooms: Option<ThreadRooms>,
+    ) -> Result<ReceiveThread, StartError> {
         let (counters, exchange, framer) = self.framer(&self.datagram_kinds);
         let exporters = ExporterCache::new(Arc::clone(&self.allow_list), self.partitions);
         let (ring_buffers, datagram_bytes_max) =
@@ -238,7 +258,7 @@ impl ThreadPlan {
                         "this kernel cannot batch io_uring's wake-ups (Linux 6.12 can): receiving costs more CPU"
                     );
                 }
-                let worker = Worker::new(receiver, framer, exporters, for_thread, stop);
+                let worker = Worker::new(receiver, framer, exporters, for_thread, stop, rooms);
                 let _ = ready.send(Ok(()));
                 let ended = worker.run();
                 if let Err(error) = &ended {

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use crate::metrics;
-use crate::xdp::{XdpError, XdpFilter};
+use crate::xdp::{Rooms, XdpError, XdpFilter};
 
 /// The attached XDP program, shared between threads. It leaves the interfaces with the last clone.
 #[derive(Clone)]
@@ -35,6 +35,14 @@ impl Filter {
             inner: Arc::new(Mutex::new(filter)),
             unreadable: Arc::new(Repeat::every(Duration::from_mins(1))),
         })
+    }
+
+    /// The gates of the listeners' ports, for so many receive threads.
+    pub fn rooms(&self, threads: usize) -> Result<Rooms, XdpError> {
+        self.inner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .rooms(threads)
     }
 
     /// Puts other exporters in force.

@@ -57,9 +57,12 @@ fn start_and_serve(options: &Options) -> anyhow::Result<ExitCode> {
     let signals = Signals::install()?;
 
     // All that needs privileges, before any thread is started: a thread keeps the privileges it was started with.
-    let sockets = Sockets::open(settings)?;
+    let mut sockets = Sockets::open(settings)?;
     let attach = |xdp| Filter::attach(xdp, &sockets.datagram_addresses(), &config.exporters);
     let xdp = settings.xdp.as_ref().map(attach).transpose()?;
+    if let Some(xdp) = &xdp {
+        sockets.shed_through(xdp.rooms(settings.cores.len())?);
+    }
     privileges::drop_all().context("cannot give up privileges")?;
 
     let sender = bus::connect::sender(&config.bus, &sockets.kinds())?;

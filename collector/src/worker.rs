@@ -11,7 +11,9 @@ use crate::allow_list::ExporterCache;
 use crate::counters::ThreadCounters;
 use crate::framer::Framer;
 use crate::receive::message::{DropMeter, Malformed, Message};
+use crate::receive::socket::ListenSocket;
 use crate::receive::uring::{Receiver, Wait};
+use crate::xdp::Rooms;
 
 /// Longest wait: how late a stop, a reload or the last drops before a silence may be noticed.
 const WAIT_MAX: Duration = Duration::from_millis(50);
@@ -27,6 +29,51 @@ pub struct Worker {
     receiver: Receiver,
     intake: Intake,
     stop: Arc<AtomicBool>,
+    rooms: Option<ThreadRooms>,
+}
+
+/// One thread's part of the gates before its sockets.
+pub struct ThreadRooms {
+    rooms: Arc<Rooms>,
+    thread: usize,
+    /// Of each socket, the place of its gate.
+    places: Vec<Option<usize>>,
+}
+
+impl ThreadRooms {
+    /// For thread number `thread` with these sockets.
+    pub fn new(rooms: Arc<Rooms>, thread: usize, sockets: &[ListenSocket]) -> Self {
+        let places = (sockets.iter()).map(|socket| rooms.place(socket.address().port()));
+        Self {
+            places: places.collect(),
+            rooms,
+            thread,
+        }
+    }
+
+    /// Says anew what room the sockets have. Sockets on one port share a gate; the fullest of them counts.
+    fn publish(&self, sockets: &[ListenSocket]) {
+        for (number, place) in self.places.iter().enumerate() {
+            let Some(place) = *place else {
+                continue;
+            };
+            let same_gate = |other: &usize| self.places[*other] == Some(place);
+            if (0..number).any(|other| same_gate(&other)) {
+                continue;
+            }
+            let of_port = (number..self.places.len()).filter(same_gate);
+            // A socket that says nothing has room, as far as is known.
+            let rooms = of_port.map(|other| sockets[other].room().unwrap_or(u64::from(u32::MAX)));
+            self.rooms.publish(place, self.thread, rooms.min().unwrap_or(0));
+        }
+    }
+}
+
+impl Drop for ThreadRooms {
+    /// A thread that has ended empties no socket: nothing must wait for it.
+    fn drop(&mut self) {
+        self.rooms.open();
+    }
 }
 
 /// The way of a datagram behind the socket.
@@ -46,6 +93,7 @@ impl Worker {
         exporters: ExporterCache,
         counters: Arc<ThreadCounters>,
         stop: Arc<AtomicBool>,
+        rooms: Option<ThreadRooms>,
     ) -> Self {
         let meters = vec![DropMeter::default(); receiver.sockets().len()];
         let intake = Intake {
@@ -59,6 +107,7 @@ impl Worker {
             receiver,
             intake,
             stop,
+            rooms,
         }
     }
 
@@ -82,6 +131,9 @@ impl Worker {
                 .next_close()
                 .map(|at| at.saturating_duration_since(before));
             self.receive(close_in.unwrap_or(WAIT_MAX).min(WAIT_MAX))?;
+            if let Some(rooms) = &self.rooms {
+                rooms.publish(self.receiver.sockets());
+            }
             let after = Instant::now();
             self.intake.framer.close_aged(after);
             if after >= drops_due {
@@ -95,6 +147,8 @@ impl Worker {
     /// Takes what the sockets hold. What comes meanwhile is refused and counted by the kernel, so this ends.
     fn drain(&mut self) -> io::Result<()> {
         let deadline = Instant::now() + DRAIN_MAX;
+        // From here on the kernel drops what comes, and counts it.
+        self.rooms = None;
         for socket in self.receiver.sockets() {
             socket.shut()?;
         }

@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use aya::maps::lpm_trie::{Key, LpmTrie};
-use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
 use aya::programs::links::FdLink;
 use aya::programs::{ProgramError, TestRun, TestRunOptions, Xdp};
 use aya::{Ebpf, Pod};
@@ -19,18 +19,20 @@ use config::{Exporter, Exporters, XdpMode};
 use ipnet::IpNet;
 use wire::verdict::{
     BoundListener, Counter, ExporterId, Listener, MAP_BOUND_LISTENERS, MAP_COUNTERS, MAP_EXPORTERS_V4,
-    MAP_EXPORTERS_V6, MAP_LISTENERS, MAP_SETTINGS, MAX_BOUND_LISTENERS, MAX_PORTS, NO_EXPORTER, PROGRAM,
-    Settings, VERDICTS, Verdict, counter_index,
+    MAP_EXPORTERS_V6, MAP_GATE, MAP_LISTENERS, MAP_SETTINGS, MAX_BOUND_LISTENERS, MAX_PORTS, NO_EXPORTER,
+    PROGRAM, Settings, VERDICTS, Verdict, counter_index,
 };
 
 use error::{attach_error, load_error, map_error, missing, mode_name};
 use numbers::{Cells, Numbers, add, subtract};
 
 mod error;
+mod gate;
 mod numbers;
 
 pub use error::XdpError;
 pub(crate) use error::{has_code, reasons};
+pub use gate::Rooms;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../collector-ebpf/natrail-collector.bpf.o");
 
@@ -51,6 +53,8 @@ pub struct XdpFilter {
     program: Ebpf,
     /// Links die with their file descriptors: nothing is pinned.
     links: Vec<FdLink>,
+    /// Of the listeners, in the order of their gates.
+    ports: Vec<u16>,
     exporters: Numbers,
 }
 
@@ -58,10 +62,11 @@ impl XdpFilter {
     /// Loads the program for these listeners and exporters. Nothing is filtered before [`Self::attach`].
     pub fn load(listeners: &[SocketAddr], exporters: &Exporters) -> Result<Self, XdpError> {
         let mut program = Ebpf::load(OBJECT).map_err(|error| load_error(&error))?;
-        fill_listeners(&mut program, listeners)?;
+        let ports = fill_listeners(&mut program, listeners)?;
         let mut filter = Self {
             program,
             links: Vec::new(),
+            ports,
             exporters: Numbers::default(),
         };
         filter.reload(exporters)?;
@@ -126,6 +131,18 @@ impl XdpFilter {
         }
         self.exporters.rename(exporters);
         Ok(())
+    }
+
+    /// The gates of the listeners' ports, for so many receive threads.
+    pub fn rooms(&self, threads: usize) -> Result<Rooms, XdpError> {
+        let Some(Map::Array(gates)) = self.program.map(MAP_GATE) else {
+            return Err(missing(MAP_GATE));
+        };
+        Rooms::map(gates.fd(), self.ports.clone(), threads).map_err(|error| XdpError::Map {
+            action: "map into memory",
+            map: MAP_GATE,
+            reason: error.to_string(),
+        })
     }
 
     /// What was counted since the program was loaded, over all CPUs. All verdicts of every exporter are there, those of
@@ -324,7 +341,8 @@ fn named(exporter: Option<&str>, cells: &Cells) -> impl Iterator<Item = Count> {
         })
 }
 
-fn fill_listeners(program: &mut Ebpf, listeners: &[SocketAddr]) -> Result<(), XdpError> {
+/// Gives back the ports, in the order of their gates.
+fn fill_listeners(program: &mut Ebpf, listeners: &[SocketAddr]) -> Result<Vec<u16>, XdpError> {
     let mut ports: BTreeMap<u16, u32> = BTreeMap::new();
     let mut bound = Vec::new();
     for listener in listeners {
@@ -360,10 +378,11 @@ fn fill_listeners(program: &mut Ebpf, listeners: &[SocketAddr]) -> Result<(), Xd
         .map_mut(MAP_LISTENERS)
         .ok_or_else(|| missing(MAP_LISTENERS))?;
     let mut map: HashMap<_, u16, Shared<Listener>> = HashMap::try_from(map).map_err(error)?;
-    for (port, bits) in ports {
-        map.insert(port, Shared(Listener { bits }), 0).map_err(error)?;
+    for ((&port, &bits), gate) in ports.iter().zip(0..) {
+        map.insert(port, Shared(Listener { bits, gate }), 0)
+            .map_err(error)?;
     }
-    Ok(())
+    Ok(ports.into_keys().collect())
 }
 
 fn aya_mode(mode: XdpMode) -> aya::programs::XdpMode {

@@ -49,6 +49,8 @@ pub trait Tables {
     fn exporter_v6(&self, address: [u8; 16]) -> Option<ExporterId>;
     /// Whether sources that are no exporter are accepted.
     fn allow_all(&self) -> bool;
+    /// Whether the listener's sockets have room for one more packet, which then counts.
+    fn admits(&self, listener: Listener) -> bool;
 }
 
 /// Verdict on a packet, and the exporter to whom it is counted.
@@ -164,7 +166,7 @@ fn decide_v4<P: Packet + ?Sized, T: Tables>(packet: &P, ip: usize, tables: &T) -
     // Shorter than the packet is fine: Ethernet pads to 60 octets.
     let whole =
         ip + total <= packet.octets() && udp_octets >= UDP_OCTETS && header_octets + udp_octets <= total;
-    Some(judge(whole, tables.exporter_v4(source), tables))
+    Some(judge(whole, tables.exporter_v4(source), listener, tables))
 }
 
 /// `None`: not ours.
@@ -208,17 +210,17 @@ fn decide_v6<P: Packet + ?Sized, T: Tables>(packet: &P, ip: usize, tables: &T) -
     };
     let end = ip + IPV6_OCTETS + payload;
     let whole = end <= packet.octets() && udp_octets >= UDP_OCTETS && udp_octets <= payload;
-    Some(judge(whole, tables.exporter_v6(source), tables))
+    Some(judge(whole, tables.exporter_v6(source), listener, tables))
 }
 
 /// The verdict on a datagram to one of the listeners.
 #[inline(always)]
-fn judge<T: Tables>(whole: bool, exporter: Option<ExporterId>, tables: &T) -> Decision {
+fn judge<T: Tables>(whole: bool, exporter: Option<ExporterId>, listener: Listener, tables: &T) -> Decision {
     let verdict = match exporter {
         _ if !whole => Verdict::Malformed,
-        Some(_) => Verdict::Accepted,
-        None if tables.allow_all() => Verdict::Accepted,
-        None => Verdict::NotAllowed,
+        None if !tables.allow_all() => Verdict::NotAllowed,
+        _ if tables.admits(listener) => Verdict::Accepted,
+        _ => Verdict::Shed,
     };
     Decision {
         verdict,
@@ -257,6 +259,22 @@ mod tests {
             let mut expected = sample.decision;
             if expected.verdict == Verdict::NotAllowed {
                 expected.verdict = Verdict::Accepted;
+            }
+            assert_eq!(decide(&sample.frame[..], &tables), expected, "{}", sample.name);
+        }
+    }
+
+    /// Only what would have been accepted is shed, and it is counted to its exporter.
+    #[test]
+    fn without_room_what_would_be_accepted_is_shed() {
+        let tables = Plain {
+            full: true,
+            ..Plain::default()
+        };
+        for sample in samples() {
+            let mut expected = sample.decision;
+            if expected.verdict == Verdict::Accepted {
+                expected.verdict = Verdict::Shed;
             }
             assert_eq!(decide(&sample.frame[..], &tables), expected, "{}", sample.name);
         }

@@ -19,10 +19,12 @@ pub enum Verdict {
     Fragment = 1,
     /// To one of the listeners, but its lengths contradict each other. Passes untouched: the kernel drops it.
     Malformed = 2,
-    /// To one of the listeners, from a source that is no exporter. The only verdict that drops.
+    /// To one of the listeners, from a source that is no exporter. Dropped.
     NotAllowed = 3,
     /// To one of the listeners, from an exporter (or from anybody, when all are allowed). Passes.
     Accepted = 4,
+    /// As accepted, but the sockets can hold no more: dropped before the network stack spends time on it. See [`Gate`].
+    Shed = 5,
 }
 
 /// Number of verdicts.
@@ -30,12 +32,13 @@ pub const VERDICTS: u32 = Verdict::ALL.len() as u32;
 
 impl Verdict {
     /// All verdicts, in the order of their numbers.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::NotOurs,
         Self::Fragment,
         Self::Malformed,
         Self::NotAllowed,
         Self::Accepted,
+        Self::Shed,
     ];
 
     /// Name in metrics and reports; does not change from version to version.
@@ -46,13 +49,14 @@ impl Verdict {
             Self::Malformed => "malformed",
             Self::NotAllowed => "not_allowed",
             Self::Accepted => "accepted",
+            Self::Shed => "shed",
         }
     }
 
     /// Whether the packet ends here; all others go on to the kernel.
     #[inline(always)]
     pub const fn drops(self) -> bool {
-        matches!(self, Self::NotAllowed)
+        matches!(self, Self::NotAllowed | Self::Shed)
     }
 }
 
@@ -86,6 +90,33 @@ pub const MAP_EXPORTERS_V6: &str = "EXPORTERS_V6";
 /// Per-CPU array of [`COUNTER_CELLS`] [`Counter`]s, indexed by [`counter_index`].
 pub const MAP_COUNTERS: &str = "COUNTERS";
 
+/// Array of [`MAX_PORTS`] [`Gate`]s, which the collector maps into its memory.
+pub const MAP_GATE: &str = "GATE";
+
+/// How many packets may go to the sockets of a port.
+///
+/// A kernel that is given more than the sockets can hold spends its time on datagrams that it then drops, and leaves the
+/// threads none to empty them. So the threads say how many more there is room for, and what is beyond is dropped before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Gate {
+    /// Packets that were accepted so far. Written by the program.
+    pub accepted: u64,
+    /// The other number is on cache lines of its own: it has another writer.
+    pub padding: [u64; 15],
+    /// So many may be accepted in all; 0: no limit. Written by the collector.
+    pub limit: u64,
+    pub more_padding: [u64; 15],
+}
+
+impl Gate {
+    /// Whether there is room for another packet behind `accepted` ones.
+    #[inline(always)]
+    pub const fn admits(accepted: u64, limit: u64) -> bool {
+        limit == 0 || accepted < limit
+    }
+}
+
 /// What holds for all packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -94,11 +125,14 @@ pub struct Settings {
     pub allow_all: u32,
 }
 
-/// Who listens on a port; a set of the bits below.
+/// Who listens on a port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Listener {
+    /// A set of the bits below.
     pub bits: u32,
+    /// Place of the port's [`Gate`].
+    pub gate: u32,
 }
 
 impl Listener {

@@ -21,6 +21,12 @@ struct Comparison {
 }
 
 impl Comparison {
+    /// Whether every verdict was among those expected, but the one that takes a collector that is too slow.
+    fn saw_all(&self) -> bool {
+        let mut others = Verdict::ALL.iter().filter(|verdict| **verdict != Verdict::Shed);
+        others.all(|verdict| self.expected.keys().any(|(_, got)| got == verdict))
+    }
+
     fn new() -> Self {
         Self {
             filter: sample_filter(),
@@ -80,11 +86,7 @@ fn kernel_and_user_space_agree_on_every_sample() {
         comparison.packet(sample.name, &sample.frame);
     }
     comparison.check();
-    assert!(
-        Verdict::ALL
-            .iter()
-            .all(|verdict| comparison.expected.keys().any(|(_, got)| got == verdict))
-    );
+    assert!(comparison.saw_all());
 }
 
 #[test]
@@ -119,11 +121,7 @@ fn kernel_and_user_space_agree_on_changed_packets() {
         }
     }
     comparison.check();
-    assert!(
-        Verdict::ALL
-            .iter()
-            .all(|verdict| comparison.expected.keys().any(|(_, got)| got == verdict))
-    );
+    assert!(comparison.saw_all());
 }
 
 #[test]

@@ -47,6 +47,8 @@ pub struct Plain {
     /// Address and prefix length; the number of each is its place, from 1.
     pub exporters: Vec<(IpAddr, u8)>,
     pub allow_all: bool,
+    /// No socket has room.
+    pub full: bool,
 }
 
 /// [`LISTENERS`] and [`EXPORTERS`], nobody else allowed.
@@ -60,6 +62,7 @@ impl Default for Plain {
             listeners: LISTENERS.iter().filter_map(|text| text.parse().ok()).collect(),
             exporters: EXPORTERS.iter().filter_map(|text| prefix(text)).collect(),
             allow_all: false,
+            full: false,
         }
     }
 }
@@ -92,7 +95,7 @@ impl Tables for Plain {
                 (IpAddr::V6(_), true) => Listener::ANY_V6,
                 (IpAddr::V6(_), false) => Listener::BOUND_V6,
             });
-        bits.reduce(|a, b| a | b).map(|bits| Listener { bits })
+        bits.reduce(|a, b| a | b).map(|bits| Listener { bits, gate: 0 })
     }
 
     fn bound(&self, listener: &BoundListener) -> bool {
@@ -110,6 +113,10 @@ impl Tables for Plain {
 
     fn allow_all(&self) -> bool {
         self.allow_all
+    }
+
+    fn admits(&self, _: Listener) -> bool {
+        !self.full
     }
 }
 
