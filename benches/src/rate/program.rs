@@ -27,7 +27,9 @@ impl Program {
         log: &Path,
         mut ready: impl FnMut() -> bool,
     ) -> Result<Self> {
-        let mut command = lane.receiver.command("taskset");
+        // A benchmark that is killed leaves nothing behind either.
+        let mut command = lane.receiver.command("setpriv");
+        command.args(["--pdeathsig", "KILL", "taskset"]);
         command.args(["-c", &RECEIVER_CPU.to_string()]).args(arguments);
         // What it starts itself is counted with it.
         command.process_group(0);
