@@ -3,9 +3,11 @@
 //! - [`bus`]: the frame log beside raw files and beside Kafka;
 //! - [`measure`]: a result, with what it was compared with in the same run;
 //! - [`decode_lines`]: lines for the decoders, and the same grammars as regular expressions;
-//! - [`pipeline`]: the stages from the wire to the committed row, with the real parts around them.
+//! - [`pipeline`]: the stages from the wire to the committed row, with the real parts around them;
+//! - [`rate`]: datagrams per second, beside other collectors.
 
 pub mod bus;
 pub mod decode_lines;
 pub mod measure;
 pub mod pipeline;
+pub mod rate;

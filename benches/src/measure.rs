@@ -1,12 +1,13 @@
 //! What a benchmark found, as one JSON object a line or as text.
 
+use std::borrow::Cow;
 use std::fmt;
 
 /// One measure, with what it was compared with in the same run.
 #[derive(Clone, Debug)]
 pub struct Measure {
     pub bench: &'static str,
-    pub measure: &'static str,
+    pub measure: Cow<'static, str>,
     pub value: f64,
     pub unit: &'static str,
     /// Name and value of the thing compared with.
@@ -18,7 +19,7 @@ impl Measure {
     pub fn alone(bench: &'static str, measure: &'static str, value: f64, unit: &'static str) -> Self {
         Self {
             bench,
-            measure,
+            measure: measure.into(),
             value,
             unit,
             against: None,
@@ -44,7 +45,7 @@ impl Measure {
             None => r#""against":null,"against_value":null,"ratio":null"#.to_owned(),
         };
         format!(
-            r#"{{"bench":"{bench}","measure":"{measure}","value":{value:.2},"unit":"{unit}",{compared}}}"#
+            r#"{{"bench":"{bench}","measure":"{measure}","value":{value:.4},"unit":"{unit}",{compared}}}"#
         )
     }
 }

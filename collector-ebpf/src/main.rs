@@ -13,6 +13,7 @@
 
 use core::arch::asm;
 
+use aya_ebpf::bindings::BPF_F_MMAPABLE;
 use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS, XDP_REDIRECT};
 use aya_ebpf::helpers::generated::{bpf_ktime_get_ns, bpf_xdp_get_buff_len};
 use aya_ebpf::macros::{map, xdp};
@@ -21,9 +22,9 @@ use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray};
 use aya_ebpf::programs::XdpContext;
 use wire::filter::{Filter, Rules};
 use wire::limit::{self, Limit};
-use wire::packet::{Content, Decision, Packet, Tables, Visitor, judge, visit};
+use wire::packet::{Content, Decision, Packet, Tables, Visitor, judge, shed, visit};
 use wire::verdict::{
-    BoundListener, COUNTER_CELLS, Counter, EXPORTER_ID_MAX, ExporterId, FILTERS_PER_LISTENER, Listener,
+    BoundListener, COUNTER_CELLS, Counter, EXPORTER_ID_MAX, ExporterId, FILTERS_PER_LISTENER, Gate, Listener,
     ListenerNumber, MAX_BOUND_LISTENERS, MAX_FILTERED_LISTENERS, MAX_LISTENERS, MAX_PORTS, NO_EXPORTER,
     Settings, Verdict, counter_index,
 };
@@ -76,6 +77,10 @@ static BUCKETS: Array<u64> = Array::with_max_entries(EXPORTER_ID_MAX + 1, 0);
 #[map]
 static COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(COUNTER_CELLS, 0);
 
+/// Their memory is the collector's too.
+#[map]
+static GATE: Array<Gate> = Array::with_max_entries(MAX_PORTS, BPF_F_MMAPABLE);
+
 #[xdp(frags)]
 pub fn natrail(context: XdpContext) -> u32 {
     let packet = Buffer::new(&context);
@@ -114,13 +119,16 @@ impl Visitor for Take<'_> {
 
     #[inline(always)]
     fn visit(self, content: Content) -> Decision {
-        let mut decision = judge(self.packet, &content, &Maps);
+        let decision = judge(self.packet, &content, &Maps);
         if let (Verdict::Accepted, Content::Datagram(datagram)) = (decision.verdict, &content)
             && redirect::to_socket(self.context, self.packet, datagram)
         {
-            decision.verdict = Verdict::Redirected;
+            return Decision {
+                verdict: Verdict::Redirected,
+                ..decision
+            };
         }
-        decision
+        shed(decision, &content, &Maps)
     }
 }
 
@@ -229,6 +237,38 @@ impl Tables for Maps {
         let filter = FILTERS.get_ptr(FILTER_IN_FORCE.get(listener)?.wrapping_sub(1))?;
         // SAFETY: it was just looked up.
         Some(unsafe { RulesInMap::new(filter) })
+    }
+
+    #[inline(always)]
+    fn has_room(&self, port: u16) -> bool {
+        let Some(listener) = self.listener(port) else {
+            return true;
+        };
+        let Some(gate) = GATE.get_ptr_mut(listener.gate) else {
+            return true;
+        };
+        // SAFETY: the kernel gave the pointer to a whole gate. Others write to it meanwhile, whole words each, which the
+        // target reads in one instruction.
+        let (accepted, limit) = unsafe {
+            (
+                (&raw const (*gate).accepted).read_volatile(),
+                (&raw const (*gate).limit).read_volatile(),
+            )
+        };
+        // CPUs that look at the same moment let in one packet each too many: the room is an estimate anyway.
+        if !Gate::admits(accepted, limit) {
+            return false;
+        }
+        // An atomic addition: the target has the instruction, but `core` knows no atomics for it that read and write.
+        // SAFETY: it adds to one whole word of the gate.
+        unsafe {
+            asm!(
+                "lock *(u64 *)({number} + 0) += {one}",
+                number = in(reg) &raw mut (*gate).accepted,
+                one = in(reg) 1_u64,
+            );
+        }
+        true
     }
 }
 

@@ -102,7 +102,7 @@ impl Measured {
 pub fn measure(load: &Load<'_>) -> Result<Measured> {
     let config = config::Config::parse(&load.path.config(load.core), std::path::Path::new("bench"))?;
     let settings = config.collector.as_ref().context("there is a collector")?;
-    let sockets = Sockets::open(settings)?;
+    let mut sockets = Sockets::open(settings)?;
     let filter = sockets.attach_filter(&config.exporters)?;
     let collector = sockets.start(
         &config.exporters,

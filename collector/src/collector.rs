@@ -31,6 +31,7 @@ use crate::receive::xsk::counters::XskView;
 use crate::receive::xsk::datagram::{Reader, Target};
 use crate::receive::xsk::open::Opened;
 use crate::receive::xsk::receiver::XskReceiver;
+use crate::rooms::ThreadRooms;
 use crate::rules::RuleSet;
 use crate::stream;
 use crate::stream::counters::StreamCounters;
@@ -38,7 +39,7 @@ use crate::stream::listener::StreamListener;
 use crate::stream::tls::{Identity, TlsError};
 use crate::stream::worker::StreamWorker;
 use crate::worker::Worker;
-use crate::xdp::{Redirect, XdpError};
+use crate::xdp::{Redirect, Rooms, XdpError};
 
 /// Buffers of each thread beyond one for every stream, in octets: what may wait while the bus takes its time, as a disk
 /// does.
@@ -54,6 +55,8 @@ pub struct Sockets {
     xsk: Option<Opened>,
     rules: Arc<InForce<RuleSet>>,
     settings: config::Collector,
+    /// With an XDP program that drops what the sockets have no room for.
+    rooms: Option<Arc<Rooms>>,
 }
 
 impl Sockets {
@@ -80,12 +83,18 @@ impl Sockets {
             xsk,
             rules: Arc::new(InForce::new(rules)),
             settings: settings.clone(),
+            rooms: None,
         })
     }
 
     /// What the listeners ask of payloads.
     pub fn rules(&self) -> Arc<RuleSet> {
         self.rules.current()
+    }
+
+    /// What the sockets have no room for is dropped by the XDP program that `rooms` belong to.
+    pub fn shed_through(&mut self, rooms: Rooms) {
+        self.rooms = Some(Arc::new(rooms));
     }
 
     /// What they receive.
@@ -132,7 +141,7 @@ impl Sockets {
     }
 
     /// Loads the XDP program if the configuration wants it, and attaches it; with AF_XDP, its packets come to these sockets.
-    pub fn attach_filter(&self, exporters: &config::Exporters) -> Result<Option<Filter>, XdpError> {
+    pub fn attach_filter(&mut self, exporters: &config::Exporters) -> Result<Option<Filter>, XdpError> {
         let Some(xdp) = &self.settings.xdp else {
             return Ok(None);
         };
@@ -143,7 +152,9 @@ impl Sockets {
         });
         let rules = self.rules();
         let listeners = self.datagram_addresses();
-        Filter::attach(xdp, &listeners, exporters, &rules.datagrams, redirect.as_ref()).map(Some)
+        let filter = Filter::attach(xdp, &listeners, exporters, &rules.datagrams, redirect.as_ref())?;
+        self.shed_through(filter.rooms(self.settings.cores.len())?);
+        Ok(Some(filter))
     }
 
     /// Most datagrams that can wait in them: a datagram takes at least [`QUEUED_BYTES_MIN`] of a socket's buffer.
@@ -170,6 +181,7 @@ impl Sockets {
     ) -> Result<Collector, StartError> {
         let plan = ThreadPlan::new(&self.settings, exporters, partitions, Arc::clone(&self.rules));
         let (addresses, targets) = (self.addresses(), self.targets());
+        let rooms = self.rooms.clone();
         let streams =
             (self.settings.listeners.iter()).filter(|listener| listener.transport != Transport::Udp);
         let identities = (streams.zip(&self.streams))
@@ -188,8 +200,13 @@ impl Sockets {
         };
         if !plan.datagram_kinds.is_empty() {
             plan.say_memory(self.settings.cores.len());
-            threads = (self.settings.cores.iter().zip(self.by_thread))
-                .map(|(&core, sockets)| plan.start_thread(core, sockets, receivers.next()))
+            threads = (self.settings.cores.iter().zip(self.by_thread).enumerate())
+                .map(|(number, (&core, sockets))| {
+                    let rooms = rooms
+                        .clone()
+                        .map(|rooms| ThreadRooms::new(rooms, number, &sockets));
+                    plan.start_thread(core, sockets, receivers.next(), rooms)
+                })
                 .collect::<Result<Vec<_>, _>>()
                 .inspect_err(|_| plan.stop.store(true, Ordering::Release))?;
         }
@@ -324,6 +341,7 @@ impl ThreadPlan {
         core: usize,
         sockets: Vec<ListenSocket>,
         xsk: Option<XskReceiver>,
+        rooms: Option<ThreadRooms>,
     ) -> Result<ReceiveThread, StartError> {
         let (counters, exchange, framer) = self.framer(&self.datagram_kinds);
         let exporters = ExporterCache::new(Arc::clone(&self.allow_list), self.partitions);
@@ -355,7 +373,7 @@ impl ThreadPlan {
                     );
                 }
                 let intake = Intake::new(framer, exporters, ledger, rules, epoch, receiver.sockets().len(), for_thread);
-                let worker = Worker::new(receiver, xsk, intake, stop);
+                let worker = Worker::new(receiver, xsk, intake, rooms, stop);
                 let _ = ready.send(Ok(()));
                 let ended = worker.run();
                 if let Err(error) = &ended {

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use crate::ledger::interface::{self, InterfaceCounts};
 use crate::metrics;
-use crate::xdp::{Count, Redirect, XdpError, XdpFilter};
+use crate::xdp::{Count, Redirect, Rooms, XdpError, XdpFilter};
 
 /// The attached XDP program, shared between threads. It leaves the interfaces with the last clone.
 #[derive(Clone)]
@@ -94,6 +94,11 @@ impl Filter {
             unreadable: Arc::new(Repeat::every(Duration::from_mins(1))),
             interfaces: Arc::new(attached),
         })
+    }
+
+    /// The gates of the listeners' ports, for so many receive threads.
+    pub fn rooms(&self, threads: usize) -> Result<Rooms, XdpError> {
+        self.lock().filter.rooms(threads)
     }
 
     /// Puts other exporters in force.

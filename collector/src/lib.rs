@@ -8,6 +8,7 @@
 //! - [`stream`]: syslog over TCP and TLS, on a thread of its own;
 //! - [`producer`]: the thread that gives frames to the bus;
 //! - [`ledger`]: in which cell every datagram is, by exporter and minute, and its way to the database;
+//! - [`rooms`]: what room the sockets have, told to the filter in the kernel;
 //! - [`xdp`]: the filter in the kernel; [`filter`]: the same, shared by metrics and reload;
 //! - [`privileges`]: giving them up after set-up;
 //! - [`collector`]: all threads, started, reloaded and stopped together;
@@ -31,6 +32,7 @@ pub mod metrics;
 pub mod privileges;
 pub mod producer;
 pub mod receive;
+pub mod rooms;
 pub mod rules;
 pub mod run;
 pub mod stream;

@@ -59,7 +59,7 @@ fn start_and_serve(options: &Options) -> anyhow::Result<ExitCode> {
     let signals = Signals::install()?;
 
     // All that needs privileges, before any thread is started: a thread keeps the privileges it was started with.
-    let sockets = Sockets::open(settings)?;
+    let mut sockets = Sockets::open(settings)?;
     let xdp = sockets.attach_filter(&config.exporters)?;
     privileges::drop_all().context("cannot give up privileges")?;
 

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 use crate::intake::{Intake, Origin, Way};
 use crate::receive::uring::Receiver;
 use crate::receive::xsk::receiver::XskReceiver;
+use crate::rooms::ThreadRooms;
 
 /// Longest wait: how late a stop, a reload or the last drops before a silence may be noticed.
 const WAIT_MAX: Duration = Duration::from_millis(50);
@@ -29,17 +30,25 @@ pub struct Worker {
     behind: bool,
     intake: Intake,
     stop: Arc<AtomicBool>,
+    rooms: Option<ThreadRooms>,
 }
 
 impl Worker {
     /// `receiver` watches the descriptors of `xsk`.
-    pub fn new(receiver: Receiver, xsk: Option<XskReceiver>, intake: Intake, stop: Arc<AtomicBool>) -> Self {
+    pub fn new(
+        receiver: Receiver,
+        xsk: Option<XskReceiver>,
+        intake: Intake,
+        rooms: Option<ThreadRooms>,
+        stop: Arc<AtomicBool>,
+    ) -> Self {
         Self {
             receiver,
             xsk,
             behind: false,
             intake,
             stop,
+            rooms,
         }
     }
 
@@ -59,6 +68,9 @@ impl Worker {
             let before = Instant::now();
             let close_in = self.intake.close_in(before);
             self.receive(close_in.unwrap_or(WAIT_MAX).min(WAIT_MAX))?;
+            if let Some(rooms) = &self.rooms {
+                rooms.publish(self.receiver.sockets());
+            }
             let after = Instant::now();
             self.intake.close_aged(after);
             if after >= drops_due {
@@ -74,6 +86,8 @@ impl Worker {
     /// to AF_XDP any more by now.
     fn drain(&mut self) -> io::Result<()> {
         let deadline = Instant::now() + DRAIN_MAX;
+        // From here on the kernel drops what comes, and counts it.
+        self.rooms = None;
         for socket in self.receiver.sockets() {
             socket.shut()?;
         }

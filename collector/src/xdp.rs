@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 use std::net::{IpAddr, SocketAddr};
 
 use aya::maps::lpm_trie::{Key, LpmTrie};
-use aya::maps::{Array, HashMap, MapData, MapError, PerCpuArray};
+use aya::maps::{Array, HashMap, Map, MapData, MapError, PerCpuArray};
 use aya::programs::links::FdLink;
 use aya::programs::{ProgramError, TestRun, TestRunOptions, Xdp};
 use aya::{Ebpf, EbpfLoader, Pod};
@@ -21,7 +21,7 @@ use wire::filter::Filter;
 use wire::limit::Limit;
 use wire::verdict::{
     BoundListener, Counter, ExporterId, FILTERS_PER_LISTENER, Listener, ListenerNumber, MAP_BOUND_LISTENERS,
-    MAP_COUNTERS, MAP_EXPORTERS_V4, MAP_EXPORTERS_V6, MAP_FILTERS, MAP_LISTENERS, MAP_SETTINGS,
+    MAP_COUNTERS, MAP_EXPORTERS_V4, MAP_EXPORTERS_V6, MAP_FILTERS, MAP_GATE, MAP_LISTENERS, MAP_SETTINGS,
     MAX_BOUND_LISTENERS, MAX_PORTS, NO_EXPORTER, NO_FILTER, PROGRAM, Settings, VERDICTS, Verdict,
     counter_index,
 };
@@ -30,12 +30,14 @@ use error::{attach_error, load_error, map_error, missing, mode_name};
 use numbers::{Cells, Numbers, add, subtract};
 
 mod error;
+mod gate;
 mod numbers;
 mod redirect;
 mod rules;
 
 pub use error::XdpError;
 pub(crate) use error::{has_code, reasons};
+pub use gate::Rooms;
 pub use redirect::Redirect;
 
 static OBJECT: &[u8] = aya::include_bytes_aligned!("../../collector-ebpf/natrail-collector.bpf.o");
@@ -57,6 +59,8 @@ pub struct XdpFilter {
     program: Ebpf,
     /// Links die with their file descriptors: nothing is pinned.
     links: Vec<FdLink>,
+    /// Of the listeners, in the order of their gates.
+    ports: Vec<u16>,
     exporters: Numbers,
     /// Places of the XSKMAP that may have a socket, from 0.
     redirected_sockets: u32,
@@ -73,10 +77,11 @@ impl XdpFilter {
             .map_max_entries(MAP_FILTERS, filters)
             .load(OBJECT)
             .map_err(|error| load_error(&error))?;
-        fill_listeners(&mut program, listeners)?;
+        let ports = fill_listeners(&mut program, listeners)?;
         let mut filter = Self {
             program,
             links: Vec::new(),
+            ports,
             exporters: Numbers::default(),
             redirected_sockets: 0,
             in_force: vec![NO_FILTER; (filters / FILTERS_PER_LISTENER) as usize],
@@ -146,6 +151,18 @@ impl XdpFilter {
         }
         self.exporters.rename(exporters);
         Ok(())
+    }
+
+    /// The gates of the listeners' ports, for so many receive threads.
+    pub fn rooms(&self, threads: usize) -> Result<Rooms, XdpError> {
+        let Some(Map::Array(gates)) = self.program.map(MAP_GATE) else {
+            return Err(missing(MAP_GATE));
+        };
+        Rooms::map(gates.fd(), self.ports.clone(), threads).map_err(|error| XdpError::Map {
+            action: "map into memory",
+            map: MAP_GATE,
+            reason: error.to_string(),
+        })
     }
 
     /// What was counted since the program was loaded, over all CPUs. All verdicts of every exporter are there, those of
@@ -341,7 +358,8 @@ fn named(exporter: Option<&str>, cells: &Cells) -> impl Iterator<Item = Count> {
         })
 }
 
-fn fill_listeners(program: &mut Ebpf, listeners: &[SocketAddr]) -> Result<(), XdpError> {
+/// Gives back the ports, in the order of their gates.
+fn fill_listeners(program: &mut Ebpf, listeners: &[SocketAddr]) -> Result<Vec<u16>, XdpError> {
     let mut ports: BTreeMap<u16, Listener> = BTreeMap::new();
     let mut bound: Vec<(BoundListener, ListenerNumber)> = Vec::new();
     for (number, address) in (0..).zip(listeners) {
@@ -392,10 +410,11 @@ fn fill_listeners(program: &mut Ebpf, listeners: &[SocketAddr]) -> Result<(), Xd
         .map_mut(MAP_LISTENERS)
         .ok_or_else(|| missing(MAP_LISTENERS))?;
     let mut map: HashMap<_, u16, Shared<Listener>> = HashMap::try_from(map).map_err(error)?;
-    for (port, listener) in ports {
-        map.insert(port, Shared(listener), 0).map_err(error)?;
+    for ((&port, &listener), gate) in ports.iter().zip(0..) {
+        map.insert(port, Shared(Listener { gate, ..listener }), 0)
+            .map_err(error)?;
     }
-    Ok(())
+    Ok(ports.into_keys().collect())
 }
 
 fn aya_mode(mode: XdpMode) -> aya::programs::XdpMode {

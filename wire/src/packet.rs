@@ -55,6 +55,8 @@ pub trait Tables {
     fn admits(&self, exporter: ExporterId) -> bool;
     /// What the listener asks of payloads, if it asks anything.
     fn rules(&self, listener: ListenerNumber) -> Option<impl Rules>;
+    /// Whether the sockets on UDP port `port` have room for one more packet, which then counts.
+    fn has_room(&self, port: u16) -> bool;
 }
 
 /// Verdict on a packet, and the exporter to whom it is counted.
@@ -187,14 +189,14 @@ pub fn decide<P: Packet + ?Sized, T: Tables>(packet: &P, tables: &T) -> Decision
         #[inline(always)]
         fn visit(self, content: Content) -> Decision {
             let Self(packet, tables) = self;
-            judge(packet, &content, tables)
+            shed(judge(packet, &content, tables), &content, tables)
         }
     }
 
     visit(packet, Judge(packet, tables))
 }
 
-/// The verdict on a packet with such content.
+/// The verdict on a packet with such content, as long as nobody asks whether there is room for it.
 #[inline(always)]
 pub fn judge<P: Packet + ?Sized, T: Tables>(packet: &P, content: &Content, tables: &T) -> Decision {
     match content {
@@ -208,6 +210,18 @@ pub fn judge<P: Packet + ?Sized, T: Tables>(packet: &P, content: &Content, table
             None => Decision::NOT_OURS,
         },
     }
+}
+
+/// The verdict on a packet that goes to the kernel's sockets if it is accepted.
+#[inline(always)]
+pub fn shed<T: Tables>(decision: Decision, content: &Content, tables: &T) -> Decision {
+    let verdict = match (decision.verdict, content) {
+        (Verdict::Accepted, Content::Datagram(datagram)) if !tables.has_room(datagram.destination_port) => {
+            Verdict::Shed
+        }
+        (verdict, _) => verdict,
+    };
+    Decision { verdict, ..decision }
 }
 
 const ETHER_TYPE_IPV4: u16 = 0x0800;
@@ -460,6 +474,22 @@ mod tests {
             let mut expected = sample.decision;
             if expected.verdict == Verdict::NotAllowed {
                 expected.verdict = Verdict::Accepted;
+            }
+            assert_eq!(decide(&sample.frame[..], &tables), expected, "{}", sample.name);
+        }
+    }
+
+    /// Only what would have been accepted is shed, and it is counted to its exporter.
+    #[test]
+    fn without_room_what_would_be_accepted_is_shed() {
+        let tables = Plain {
+            full: true,
+            ..Plain::default()
+        };
+        for sample in samples() {
+            let mut expected = sample.decision;
+            if expected.verdict == Verdict::Accepted {
+                expected.verdict = Verdict::Shed;
             }
             assert_eq!(decide(&sample.frame[..], &tables), expected, "{}", sample.name);
         }

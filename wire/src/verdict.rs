@@ -33,6 +33,8 @@ pub enum Verdict {
     PriMasked = 7,
     /// By the listener's content filter. Dropped.
     Filtered = 8,
+    /// As accepted, and for the sockets, but they can hold no more: dropped before the network stack spends time on it. See [`Gate`].
+    Shed = 9,
 }
 
 /// Number of verdicts.
@@ -40,7 +42,7 @@ pub const VERDICTS: u32 = Verdict::ALL.len() as u32;
 
 impl Verdict {
     /// All verdicts, in the order of their numbers.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::NotOurs,
         Self::Fragment,
         Self::Malformed,
@@ -50,6 +52,7 @@ impl Verdict {
         Self::RateLimited,
         Self::PriMasked,
         Self::Filtered,
+        Self::Shed,
     ];
 
     /// Name in metrics and reports; does not change from version to version.
@@ -64,6 +67,7 @@ impl Verdict {
             Self::RateLimited => "rate_limited",
             Self::PriMasked => "pri_masked",
             Self::Filtered => "filtered",
+            Self::Shed => "shed",
         }
     }
 
@@ -72,7 +76,7 @@ impl Verdict {
     pub const fn drops(self) -> bool {
         matches!(
             self,
-            Self::NotAllowed | Self::RateLimited | Self::PriMasked | Self::Filtered
+            Self::NotAllowed | Self::RateLimited | Self::PriMasked | Self::Filtered | Self::Shed
         )
     }
 }
@@ -137,6 +141,33 @@ pub const MAP_LIMITS: &str = "LIMITS";
 /// Array of token buckets (`u64`, see [`take`](crate::limit::take)), by [`ExporterId`]. Written by the program alone.
 pub const MAP_BUCKETS: &str = "BUCKETS";
 
+/// Array of [`MAX_PORTS`] [`Gate`]s, which the collector maps into its memory.
+pub const MAP_GATE: &str = "GATE";
+
+/// How many packets may go to the sockets of a port.
+///
+/// A kernel that is given more than the sockets can hold spends its time on datagrams that it then drops, and leaves the
+/// threads none to empty them. So the threads say how many more there is room for, and what is beyond is dropped before.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(C)]
+pub struct Gate {
+    /// Packets that were accepted so far. Written by the program.
+    pub accepted: u64,
+    /// The other number is on cache lines of its own: it has another writer.
+    pub padding: [u64; 15],
+    /// So many may be accepted in all; 0: no limit. Written by the collector.
+    pub limit: u64,
+    pub more_padding: [u64; 15],
+}
+
+impl Gate {
+    /// Whether there is room for another packet behind `accepted` ones.
+    #[inline(always)]
+    pub const fn admits(accepted: u64, limit: u64) -> bool {
+        limit == 0 || accepted < limit
+    }
+}
+
 /// What holds for all packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
@@ -167,15 +198,18 @@ pub struct XskQueue {
 /// CLOCK_TAI (`u64`). 0 if the driver leaves no room there.
 pub const STAMP_OCTETS: usize = 8;
 
-/// Who listens on a port; a set of the bits below.
+/// Who listens on a port.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C)]
 pub struct Listener {
+    /// A set of the bits below.
     pub bits: u32,
     /// Number of the listener on all IPv4 addresses, if there is one.
     pub any_v4: ListenerNumber,
     /// Number of the listener on all IPv6 addresses, if there is one.
     pub any_v6: ListenerNumber,
+    /// Place of the port's [`Gate`].
+    pub gate: u32,
 }
 
 impl Listener {

@@ -20,6 +20,8 @@ struct Bench {
     only_named: bool,
     /// Needs Kafka, PostgreSQL and network namespaces.
     services: bool,
+    /// Needs network namespaces, and other programs to compare with.
+    peers: bool,
 }
 
 const BENCHES: &[Bench] = &[
@@ -30,6 +32,7 @@ const BENCHES: &[Bench] = &[
         arguments: &[],
         only_named: false,
         services: false,
+        peers: false,
     },
     Bench {
         name: "pipeline",
@@ -38,6 +41,7 @@ const BENCHES: &[Bench] = &[
         arguments: &[],
         only_named: false,
         services: true,
+        peers: false,
     },
     Bench {
         name: "bus",
@@ -46,6 +50,7 @@ const BENCHES: &[Bench] = &[
         arguments: &[],
         only_named: false,
         services: true,
+        peers: false,
     },
     Bench {
         name: "copy",
@@ -54,6 +59,7 @@ const BENCHES: &[Bench] = &[
         arguments: &[],
         only_named: true,
         services: true,
+        peers: false,
     },
     Bench {
         name: "memory",
@@ -62,6 +68,16 @@ const BENCHES: &[Bench] = &[
         arguments: &["memory"],
         only_named: true,
         services: true,
+        peers: false,
+    },
+    Bench {
+        name: "rate",
+        about: "datagrams per second, beside syslog-ng, rsyslog and nfacctd",
+        program: "rate_bench",
+        arguments: &[],
+        only_named: true,
+        services: false,
+        peers: true,
     },
 ];
 
@@ -115,6 +131,11 @@ pub fn run(arguments: Arguments) -> Result<()> {
             needs.push(install::NETWORK);
             install::ensure(&needs)?;
             progress::step("services", || services::up(services::ALL))?;
+            progress::step("building the programs", harness::binaries::binaries)?;
+        }
+        if bench.peers {
+            install::ensure(&[install::NETWORK])?;
+            install::peers()?;
             progress::step("building the programs", harness::binaries::binaries)?;
         }
         let what = format!("bench {}: {}", bench.name, bench.about);

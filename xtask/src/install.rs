@@ -1,11 +1,12 @@
 //! What the machine must have beyond Rust: named, and installed with apt when we may.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 
 use anyhow::{Context, Result, bail};
 
-use crate::progress;
+use crate::{paths, progress};
 
 /// A file or program that is looked for, the Debian package that brings it, and what it is for.
 pub struct Need {
@@ -57,6 +58,94 @@ pub const BUILD: &[Need] = &[
     need("cc", "build-essential", "compiles librdkafka"),
     need("make", "build-essential", "compiles librdkafka"),
 ];
+
+/// For comparisons with other collectors.
+const PEERS: &[Need] = &[
+    need("taskset", "util-linux", "keeps each program on its core"),
+    need("syslog-ng", "syslog-ng-core", "is compared with"),
+    need("nfacctd", "pmacct", "is compared with"),
+];
+
+/// Services that come with those programs.
+const SERVICES: &[(&str, &str)] = &[
+    ("syslog-ng", "syslog-ng"),
+    ("nfacctd", "nfacctd"),
+    ("nfacctd", "sfacctd"),
+    ("nfacctd", "pmacctd"),
+    ("nfacctd", "uacctd"),
+];
+
+/// Debian's way to say which services of new packages may start.
+const POLICY: &str = "/usr/sbin/policy-rc.d";
+
+/// Brings the other collectors onto the machine, without any of their services started now or at the next boot: they are for
+/// `cargo xtask bench rate`, which starts them in a network namespace. rsyslog is only unpacked into the cache, since its
+/// package would remove syslog-ng's.
+pub fn peers() -> Result<()> {
+    if PEERS.iter().any(|need| !present(need.thing)) {
+        progress::say("syslog-ng and pmacct are installed with their services not started and disabled");
+        let _no_services = NoServices::begin()?;
+        ensure(&[PEERS])?;
+    }
+    let root = paths::cache()?.join("rsyslog");
+    if root.join("usr/sbin/rsyslogd").exists() {
+        return Ok(());
+    }
+    paths::make_directory(&root)?;
+    packages_with_apt(&["libestr0", "libfastjson4"])?;
+    progress::step("unpacking rsyslog into the cache, not installed", || {
+        let script = "apt-get download -q rsyslog && dpkg-deb -x rsyslog_*.deb . && rm rsyslog_*.deb";
+        let output = Command::new("sh")
+            .args(["-c", script])
+            .current_dir(&root)
+            .output()?;
+        if !output.status.success() {
+            bail!("{script}: {}", String::from_utf8_lossy(&output.stderr));
+        }
+        Ok(())
+    })
+}
+
+/// While it lives, no package starts a service; then those that the packages brought are disabled.
+struct NoServices {
+    /// Of the packages that are missing when it begins.
+    services: Vec<&'static str>,
+    /// Whether the policy is ours, and goes with this.
+    ours: bool,
+}
+
+impl NoServices {
+    fn begin() -> Result<Self> {
+        let ours = is_root() && !Path::new(POLICY).exists();
+        if ours {
+            std::fs::write(POLICY, "#!/bin/sh\nexit 101\n")
+                .with_context(|| format!("cannot write {POLICY}"))?;
+            std::fs::set_permissions(POLICY, std::fs::Permissions::from_mode(0o755))?;
+        }
+        let brought = SERVICES.iter().filter(|(thing, _)| !present(thing));
+        Ok(Self {
+            services: brought.map(|(_, service)| *service).collect(),
+            ours,
+        })
+    }
+}
+
+impl Drop for NoServices {
+    fn drop(&mut self) {
+        if !self.ours {
+            return;
+        }
+        if let Err(error) = std::fs::remove_file(POLICY) {
+            eprintln!("cannot remove {POLICY}: {error}; remove it, or no package will start its services");
+        }
+        for service in &self.services {
+            // A machine without systemd, or a package without the service, has nothing to disable.
+            let _ = Command::new("systemctl")
+                .args(["--quiet", "disable", service])
+                .output();
+        }
+    }
+}
 
 /// Sees to it that everything is there: as root installs what is missing, else says the command and fails.
 pub fn ensure(needs: &[&[Need]]) -> Result<()> {

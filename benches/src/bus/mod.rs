@@ -160,7 +160,7 @@ pub fn measure() -> Result<Vec<Measure>> {
             let (value, alone) = paired(&besides, &rates(&mut logs.iter().map(|round| round.write)));
             measures.push(Measure {
                 bench: "bus",
-                measure: "log_write_beside_reader_mb_per_s",
+                measure: "log_write_beside_reader_mb_per_s".into(),
                 value,
                 unit: "MB/s",
                 against: Some(("log_write", alone)),
@@ -204,7 +204,7 @@ fn compare(load: &Load, sync: Sync, logs: &[Round], raws: &[Round], kafkas: &[Ro
         let (value, other) = paired(&values(logs), &values(others));
         measures.push(Measure {
             bench: "bus",
-            measure,
+            measure: measure.into(),
             value,
             unit,
             against: Some((against, other)),

@@ -44,7 +44,7 @@ pub fn measure() -> Result<Vec<Measure>> {
     let (consumed, copied) = rounds[ROUNDS / 2];
     Ok(vec![Measure {
         bench: "pipeline",
-        measure: "consumer_rows_per_s",
+        measure: "consumer_rows_per_s".into(),
         value: consumed,
         unit: "rows/s",
         against: Some(("copy_from_file", copied)),

@@ -54,7 +54,7 @@ pub fn measure() -> Result<Vec<Measure>> {
 fn peak(measure: &'static str, late: u64, early: u64) -> Measure {
     Measure {
         bench: "pipeline",
-        measure,
+        measure: measure.into(),
         value: late as f64,
         unit: "octets",
         against: Some(("first_two_million_events", early as f64)),

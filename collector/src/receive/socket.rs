@@ -15,9 +15,15 @@ use crate::error::StartError;
 /// How often a taken port is tried again: the kernel frees the sockets of an ended io_uring a moment later.
 const BIND_TRIES: u32 = 10;
 const BIND_PAUSE: Duration = Duration::from_millis(50);
-/// Place of the drop counter in what SO_MEMINFO gives (`SK_MEMINFO_DROPS`), and how many there are.
+/// Places in what SO_MEMINFO gives (`SK_MEMINFO_RMEM_ALLOC`, `SK_MEMINFO_RCVBUF`, `SK_MEMINFO_DROPS`), and how many there are.
+const MEMINFO_USED: usize = 0;
+const MEMINFO_LIMIT: usize = 1;
 const MEMINFO_DROPS: usize = 8;
 const MEMINFO_VARS: usize = 9;
+
+/// What a datagram costs of a socket's buffer, at most, with usual drivers: they give a page to each (4096 octets), and the
+/// kernel adds its own structures.
+const DATAGRAM_COST_BYTES: u64 = 4608;
 
 /// One thread's socket for one listener.
 #[derive(Debug)]
@@ -46,6 +52,18 @@ impl ListenSocket {
     ///
     /// SO_RXQ_OVFL reports the same counter, but only with the next datagram: the last drops before a silence need this.
     pub fn drops(&self) -> io::Result<u32> {
+        Ok(self.memory()?[MEMINFO_DROPS])
+    }
+
+    /// Datagrams that its buffer has room for, if each costs [`DATAGRAM_COST_BYTES`]. None, in the last eighth of the
+    /// buffer: that is for those that are on their way when this is asked.
+    pub fn room(&self) -> io::Result<u64> {
+        let memory = self.memory()?;
+        let limit = memory[MEMINFO_LIMIT] / 8 * 7;
+        Ok(u64::from(limit.saturating_sub(memory[MEMINFO_USED])) / DATAGRAM_COST_BYTES)
+    }
+
+    fn memory(&self) -> io::Result<[u32; MEMINFO_VARS]> {
         let mut variables = [0u32; MEMINFO_VARS];
         let mut length = size_of_val(&variables) as libc::socklen_t;
         // SAFETY: pointer and length name the array, which the kernel fills with at most that many octets.
@@ -61,7 +79,7 @@ impl ListenSocket {
         if result != 0 {
             return Err(io::Error::last_os_error());
         }
-        Ok(variables[MEMINFO_DROPS])
+        Ok(variables)
     }
 
     /// Lets nothing more in: what is queued stays readable, what comes is dropped and counted by the kernel.
@@ -202,7 +220,7 @@ pub fn open_all(
 }
 
 /// Sets an integer option of a socket.
-pub(crate) fn set_option(socket: &impl AsRawFd, level: i32, option: i32, value: i32) -> io::Result<()> {
+pub fn set_option(socket: &impl AsRawFd, level: i32, option: i32, value: i32) -> io::Result<()> {
     let length = size_of_val(&value) as libc::socklen_t;
     // SAFETY: pointer and length name `value`, which outlives the call; the kernel only reads it.
     let result = unsafe {

@@ -82,7 +82,7 @@ impl Link {
         let bus = Arc::new(MemoryBus::default());
         let start = || {
             let settings = config.collector.as_ref().expect("a collector");
-            let sockets = Sockets::open(settings)?;
+            let mut sockets = Sockets::open(settings)?;
             let filter = sockets.attach_filter(&config.exporters)?;
             let collector = sockets.start(&config.exporters, config.bus.partitions, bus.clone())?;
             anyhow::Ok((collector, filter.expect("a filter")))

@@ -57,6 +57,8 @@ pub struct Plain {
     pub limits: Vec<(Limit, Arc<AtomicU64>)>,
     /// The time for the buckets.
     pub now_ns: u64,
+    /// No socket has room.
+    pub full: bool,
 }
 
 /// [`LISTENERS`] and [`EXPORTERS`], nobody else allowed.
@@ -73,6 +75,7 @@ impl Default for Plain {
             filters: Vec::new(),
             limits: Vec::new(),
             now_ns: 0,
+            full: false,
         }
     }
 }
@@ -143,6 +146,10 @@ impl Tables for Plain {
 
     fn rules(&self, listener: ListenerNumber) -> Option<impl Rules> {
         self.filters.get(listener as usize)?.as_deref()
+    }
+
+    fn has_room(&self, _: u16) -> bool {
+        !self.full
     }
 }
 
