@@ -112,7 +112,7 @@ fn peers(print: impl Fn(&Measure)) {
                 let (own_ns, peer_ns) = (median(own.collect()), median(peer_ns));
                 print(&Measure {
                     bench: "decode",
-                    measure: kind.peer_measure(),
+                    measure: kind.peer_measure().into(),
                     value: peer_ns,
                     unit: "ns",
                     against: Some(("natrail", own_ns)),
