@@ -12,7 +12,7 @@ use super::counters::{XskCounters, XskView};
 use super::datagram::Reader;
 use super::error::XskError;
 use super::receiver::XskReceiver;
-use super::socket::{Failed, LOCK_FRAMES, XskSocket};
+use super::socket::{Failed, LOCK_FRAMES, OPEN_SOCKET, XskSocket};
 use super::syscall::{self, Binding};
 use super::umem::Umem;
 use crate::receive::mapping::HUGE_PAGE_BYTES;
@@ -289,7 +289,7 @@ impl QueueOpener<'_> {
         let interface = self.interface.to_owned();
         let queue = self.place.queue;
         match source.raw_os_error() {
-            Some(libc::EPERM) => XskError::Privilege,
+            Some(libc::EPERM) if what == OPEN_SOCKET => XskError::Privilege,
             Some(libc::EAFNOSUPPORT) => XskError::Unsupported,
             Some(libc::ENOBUFS) if what == LOCK_FRAMES => XskError::LockedMemory {
                 interface,
