@@ -210,3 +210,17 @@ fn in_generic_mode_it_works_too() {
     );
     let _ = running.stop();
 }
+
+/// A veth polls nothing and never sleeps for want of frames; that the settings are taken and harm nothing is all that shows.
+#[test]
+fn busy_polling_without_wakeups_is_accepted() {
+    let link = Link::new();
+    let running = link.start(&Setup {
+        af_xdp: "ring_entries = 2048\nframes = 4096\nbusy_poll_us = 20\nneed_wakeup = false\nhuge_pages = \"off\"\nzero_copy = \"off\"",
+        ..Setup::default()
+    });
+    let sent = send_all(&link);
+    running.wait_received(sent);
+    assert_eq!(running.by_af_xdp(), sent);
+    let _ = running.stop();
+}

@@ -245,6 +245,16 @@ fn what_the_host_cannot_do_is_refused_with_what_to_do() {
         let (code, log) = files.refused(link.receiver.command(PROGRAM));
         assert!(code == Some(2) && log.contains(words), "{words}: {log}");
     }
+    // Half a TiB.
+    let cores = format!("{:?}", [0; 64]);
+    let af_xdp = "ring_entries = 64\nframes = 2097152\nframe_bytes = 4096\nhuge_pages = \"off\"";
+    let files = Files::new(&Setup {
+        cores: &cores,
+        af_xdp,
+        ..Setup::default()
+    });
+    let (code, log) = files.refused(link.receiver.command(PROGRAM));
+    assert!(code == Some(2) && log.contains("MiB that are available"), "{log}");
     let files = Files::new(&with_metrics(small));
     for (limits, words) in [
         (

@@ -5,6 +5,7 @@ use std::net::{IpAddr, SocketAddr, UdpSocket};
 use std::path::Path;
 use std::sync::Arc;
 
+use bus::FrameSender;
 use collector::collector::Sockets;
 use collector::filter::Filter;
 use collector::receive::xsk::counters::XskView;
@@ -77,9 +78,13 @@ impl Link {
         }
     }
 
-    pub fn start(&self, setup: &Setup<'_>) -> Running {
+    /// A collector before a bus that keeps everything.
+    pub fn start(&self, setup: &Setup<'_>) -> Running<MemoryBus> {
+        self.start_with(setup, Arc::default())
+    }
+
+    pub fn start_with<B: FrameSender + 'static>(&self, setup: &Setup<'_>, bus: Arc<B>) -> Running<B> {
         let config = Config::parse(&setup.text(), Path::new("test")).expect("valid");
-        let bus = Arc::new(MemoryBus::default());
         let start = || {
             let settings = config.collector.as_ref().expect("a collector");
             let mut sockets = Sockets::open(settings)?;
@@ -146,13 +151,13 @@ impl Setup<'_> {
     }
 }
 
-pub struct Running {
+pub struct Running<B = MemoryBus> {
     pub collector: Collector,
     pub filter: Filter,
-    pub bus: Arc<MemoryBus>,
+    bus: Arc<B>,
 }
 
-impl Running {
+impl<B> Running<B> {
     pub fn af_xdp(&self) -> Arc<XskView> {
         self.collector.view().af_xdp.expect("AF_XDP")
     }
@@ -185,7 +190,7 @@ impl Running {
     }
 
     /// As the program ends.
-    pub fn stop(self) -> Arc<MemoryBus> {
+    pub fn stop(self) -> Arc<B> {
         self.filter.end_redirect();
         self.collector.stop(PATIENCE);
         self.bus

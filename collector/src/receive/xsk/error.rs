@@ -47,6 +47,17 @@ pub enum XskError {
         pages: usize,
         free: String,
     },
+    /// more than the machine has
+    #[error(
+        "{mib} MiB for the frames of {interface} queue {queue} are more than the {available_mib} MiB that are available: lower \
+         collector.af_xdp.frames, or name fewer collector.af_xdp.queues (`ethtool -L {interface}` lowers their number)"
+    )]
+    Memory {
+        interface: String,
+        queue: u32,
+        mib: usize,
+        available_mib: usize,
+    },
     /// locked memory is limited
     #[error(
         "may not lock {mib} MiB for the frames of {interface} queue {queue}: give CAP_IPC_LOCK or LimitMEMLOCK=infinity \

@@ -12,7 +12,7 @@ use super::counters::{XskCounters, XskView};
 use super::datagram::Reader;
 use super::error::XskError;
 use super::receiver::XskReceiver;
-use super::socket::{Failed, LOCK_FRAMES, XskSocket};
+use super::socket::{Failed, LOCK_FRAMES, OPEN_SOCKET, XskSocket};
 use super::syscall::{self, Binding};
 use super::umem::Umem;
 use crate::receive::mapping::HUGE_PAGE_BYTES;
@@ -243,6 +243,7 @@ impl QueueOpener<'_> {
 
     fn umem(&self, frames: u32) -> Result<Umem, XskError> {
         let plain = || {
+            self.fits(frames)?;
             Umem::new(frames, self.settings.frame_bytes, false)
                 .map_err(|source| self.failed(Failed("map memory for the frames", source)))
         };
@@ -254,21 +255,33 @@ impl QueueOpener<'_> {
         }
     }
 
+    /// All of it is locked at once: what does not fit would cost others their lives.
+    fn fits(&self, frames: u32) -> Result<(), XskError> {
+        let bytes = frames as usize * self.settings.frame_bytes as usize;
+        let available = memory_information("MemAvailable:")
+            .and_then(|text| text.strip_suffix("kB")?.trim().parse::<usize>().ok())
+            .map(|kib| kib * 1024);
+        match available {
+            Some(available) if available < bytes => Err(XskError::Memory {
+                interface: self.interface.to_owned(),
+                queue: self.place.queue,
+                mib: bytes / MIB,
+                available_mib: available / MIB,
+            }),
+            _ => Ok(()),
+        }
+    }
+
     fn no_huge_pages(&self, frames: u32, source: io::Error) -> XskError {
         if source.raw_os_error() != Some(libc::ENOMEM) {
             return self.failed(Failed("map huge pages for the frames", source));
         }
         let bytes = frames as usize * self.settings.frame_bytes as usize;
-        let memory = std::fs::read_to_string("/proc/meminfo").unwrap_or_default();
-        let free = memory
-            .lines()
-            .find_map(|line| line.strip_prefix("HugePages_Free:"))
-            .unwrap_or("an unknown number");
         XskError::HugePages {
             interface: self.interface.to_owned(),
             queue: self.place.queue,
             pages: bytes.div_ceil(HUGE_PAGE_BYTES),
-            free: free.trim().to_owned(),
+            free: memory_information("HugePages_Free:").unwrap_or_else(|| "an unknown number".into()),
         }
     }
 
@@ -276,7 +289,7 @@ impl QueueOpener<'_> {
         let interface = self.interface.to_owned();
         let queue = self.place.queue;
         match source.raw_os_error() {
-            Some(libc::EPERM) => XskError::Privilege,
+            Some(libc::EPERM) if what == OPEN_SOCKET => XskError::Privilege,
             Some(libc::EAFNOSUPPORT) => XskError::Unsupported,
             Some(libc::ENOBUFS) if what == LOCK_FRAMES => XskError::LockedMemory {
                 interface,
@@ -291,6 +304,13 @@ impl QueueOpener<'_> {
             },
         }
     }
+}
+
+/// A line of /proc/meminfo, without its name.
+fn memory_information(name: &str) -> Option<String> {
+    let text = std::fs::read_to_string("/proc/meminfo").ok()?;
+    let value = text.lines().find_map(|line| line.strip_prefix(name))?;
+    Some(value.trim().to_owned())
 }
 
 /// How it is, in the log, once.

@@ -40,13 +40,15 @@ fn step(what: &'static str) -> impl Fn(io::Error) -> Failed {
     move |source| Failed(what, source)
 }
 
+/// The name of the step that fails without CAP_NET_RAW.
+pub const OPEN_SOCKET: &str = "open an AF_XDP socket";
 /// The name of the step that [`XskSocket::first`] fails in when memory must not be locked.
 pub const LOCK_FRAMES: &str = "lock the memory of the frames";
 
 impl XskSocket {
     /// The first socket of a queue, with all frames in its fill ring. It is not bound yet.
     pub fn first(umem: Umem, fill_entries: u32, rx_entries: u32) -> Result<Self, Failed> {
-        let descriptor = syscall::open().map_err(step("open an AF_XDP socket"))?;
+        let descriptor = syscall::open().map_err(step(OPEN_SOCKET))?;
         let socket = descriptor.as_fd();
         // SAFETY: the memory goes into the queue, which every socket that uses it holds on to.
         unsafe { syscall::register_frames(socket, umem.memory(), umem.bytes(), umem.frame_bytes()) }
@@ -73,7 +75,7 @@ impl XskSocket {
 
     /// Another socket of the same queue, with an rx ring of its own. It is not bound yet.
     pub fn another(&self, rx_entries: u32) -> Result<Self, Failed> {
-        let descriptor = syscall::open().map_err(step("open an AF_XDP socket"))?;
+        let descriptor = syscall::open().map_err(step(OPEN_SOCKET))?;
         Self::with(descriptor, Arc::clone(&self.queue), rx_entries)
     }
 
