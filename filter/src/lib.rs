@@ -35,7 +35,7 @@ fn syntax() -> syntax::Config {
 const NFA_BYTES_MAX: usize = 4 << 20;
 
 /// An engine that takes all patterns, whatever their size.
-fn engine(patterns: &[String]) -> Result<meta::Regex, meta::BuildError> {
+fn engine(patterns: &[String]) -> Result<meta::Regex, Box<meta::BuildError>> {
     meta::Regex::builder()
         .syntax(syntax())
         .configure(
@@ -45,4 +45,5 @@ fn engine(patterns: &[String]) -> Result<meta::Regex, meta::BuildError> {
                 .nfa_size_limit(Some(NFA_BYTES_MAX)),
         )
         .build_many(patterns)
+        .map_err(Box::new)
 }

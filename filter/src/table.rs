@@ -6,6 +6,7 @@
 
 use regex_automata::dfa::{Automaton, dense};
 use regex_automata::nfa::thompson;
+use regex_automata::util::alphabet::Unit;
 use regex_automata::util::primitives::StateID;
 use regex_automata::{Anchored, Input, MatchKind};
 use rustc_hash::FxHashMap;
@@ -97,7 +98,7 @@ impl Graph {
         let byte_classes = dfa.byte_classes();
         let octets: Vec<u8> = byte_classes
             .representatives(0..=255)
-            .filter_map(|unit| unit.as_u8())
+            .filter_map(Unit::as_u8)
             .collect();
         let mut of_octet = Box::new([0; 256]);
         for octet in 0..=255_u8 {

@@ -204,7 +204,7 @@ fn a_filter_is_of_its_listener_alone() {
 
 #[test]
 fn there_is_room_for_so_many_filters_and_the_rest_passes() {
-    let listeners: Vec<_> = (0..MAX_FILTERED_LISTENERS as u16 + 1)
+    let listeners: Vec<_> = (0..=MAX_FILTERED_LISTENERS as u16)
         .map(|i| format!("192.0.2.1:{}", 514 + i % 60).replace(".1:", &format!(".{}:", 1 + i / 60)))
         .collect();
     let listeners: Vec<&str> = listeners.iter().map(String::as_str).collect();
