@@ -111,12 +111,12 @@ fn check(key: &'static str, patterns: &[String]) -> Result<(), RulesError> {
         engine(std::slice::from_ref(pattern)).map_err(|error| RulesError::Pattern {
             key,
             pattern: pattern.clone(),
-            reason: reason(&error),
+            reason: reason(&*error),
         })?;
     }
     engine(patterns).map_err(|error| RulesError::Together {
         key,
-        reason: reason(&error),
+        reason: reason(&*error),
     })?;
     Ok(())
 }

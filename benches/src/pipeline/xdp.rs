@@ -41,7 +41,7 @@ fn filtered() -> Result<Vec<Measure>> {
         let without = collector::xdp::nanoseconds_per_packet(&packet, RUNS, None)?;
         let with = collector::xdp::nanoseconds_per_packet(&packet, RUNS, compiled.kernel())?;
         measures.push(Measure {
-            against: Some(("without filter", without)),
+            against: Some(("the same packet without a filter", without)),
             ..Measure::alone("pipeline", name, with, "ns")
         });
     }
