@@ -33,6 +33,10 @@ impl Linked {
             collector: format!("{collector}\n[collector.xdp]\ninterfaces = [\"eth0\"]"),
             ..Settings::default()
         };
+        Self::with(tag, bus, settings)
+    }
+
+    fn with(tag: &str, bus: Bus, settings: Settings) -> Self {
         let stage = Stage::new(tag, bus, settings).expect("a stage");
         let sender = Namespace::new("tx").expect("a namespace");
         let address = |ip: Ipv4Addr| format!("{ip}/15");
@@ -46,9 +50,13 @@ impl Linked {
     }
 
     fn send(&self, from: Ipv4Addr, count: usize) {
+        self.send_payload(from, count, &line());
+    }
+
+    fn send_payload(&self, from: Ipv4Addr, count: usize, payload: &[u8]) {
         let to = SocketAddr::from((COLLECTOR, PORT));
         self.sender
-            .run(|| send(from.into(), to, count, &line()))
+            .run(|| send(from.into(), to, count, payload))
             .expect("in the namespace");
     }
 }
@@ -278,41 +286,54 @@ fn clean_traffic_through_xdp_closes_with_kafka() {
     clean_traffic(Bus::Kafka);
 }
 
+/// Datagrams of the link that the collector has received, or that were dropped on their way to it.
+fn seen(linked: &Linked) -> u64 {
+    let metrics = linked.stage.collector_metrics().expect("metrics");
+    let of = |name, labels: &[(&str, &str)]| metrics.count(name, labels);
+    of("natrail_collector_datagrams_received_total", &[])
+        + of("natrail_collector_kernel_drops_total", &[])
+        + of("natrail_collector_af_xdp_dropped_total", &[])
+        + of("natrail_xdp_packets_total", &[("verdict", "shed")])
+}
+
+fn received_count(stage: &Stage) -> i64 {
+    let metrics = stage.collector_metrics().expect("metrics");
+    metrics.count("natrail_collector_datagrams_received_total", &[]) as i64
+}
+
+/// Sends 20 datagrams to a running collector and `more` to one that stands still; gives what it received in the end.
+fn send_to_a_frozen(linked: &Linked, collector: &Process, more: usize) -> i64 {
+    linked.send(EXPORTER, 20);
+    let all = |count: usize| move || seen(linked) == count as u64;
+    wait_until(PATIENCE, "the first", all(20)).expect("they are received");
+    collector.freeze().expect("SIGSTOP");
+    linked.send(EXPORTER, more);
+    collector.thaw().expect("SIGCONT");
+    wait_until(PATIENCE, "all to be received or dropped", all(20 + more)).expect("nothing is lost uncounted");
+    received_count(&linked.stage)
+}
+
 #[test]
 fn what_a_small_socket_buffer_loses_while_the_collector_stands_still_is_in_its_cell() {
-    const SENT: usize = 3000;
+    const MORE: usize = 3000;
     let linked = Linked::new("tiny", Bus::Log, "socket_buffer_bytes = 65536");
     let collector = linked.stage.collector().expect("a collector");
     let consumer = linked.stage.consumer().expect("a consumer");
-    linked.send(EXPORTER, 20);
-    collector.freeze().expect("SIGSTOP");
-    linked.send(EXPORTER, SENT);
-    collector.thaw().expect("SIGCONT");
-    let seen = || {
-        let metrics = linked.stage.collector_metrics().expect("metrics");
-        let of = |name| metrics.count(name, &[]);
-        of("natrail_collector_datagrams_received_total") + of("natrail_collector_kernel_drops_total")
-            == SENT as u64 + 20
-    };
-    wait_until(PATIENCE, "all to be received or dropped", seen).expect("nothing is lost uncounted");
-    let received = linked
-        .stage
-        .collector_metrics()
-        .expect("metrics")
-        .count("natrail_collector_datagrams_received_total", &[]) as i64;
+    let received = send_to_a_frozen(&linked, &collector, MORE);
     finish(&linked.stage, collector, consumer, received);
 
     let answer = assert_closed(&linked.stage);
-    let sent = SENT as i64 + 20;
-    let dropped = total(&answer, "socket.dropped");
-    assert!(dropped > 0, "{answer:#}");
-    assert_eq!(total(&answer, "xdp.accepted"), sent);
-    assert_eq!(total(&answer, "socket.received"), sent - dropped);
+    let sent = MORE as i64 + 20;
+    let (shed, dropped) = (total(&answer, "xdp.shed"), total(&answer, "socket.dropped"));
+    assert!(shed > 0, "{answer:#}");
+    assert_eq!(total(&answer, "xdp.accepted"), sent - shed);
+    assert_eq!(total(&answer, "socket.received"), sent - shed - dropped);
     assert_eq!(
         (cell(&answer, "taken"), cell(&answer, "rows")),
         (received, received)
     );
-    assert!(page(&linked.stage).contains("raise collector.socket_buffer_bytes"));
+    assert_eq!(received, sent - shed - dropped);
+    assert!(page(&linked.stage).contains("give the collector more cores"));
 
     // Whoever asks about that time is told that something of it is missing.
     let now = "SELECT to_char(now() AT TIME ZONE 'UTC', 'YYYY-MM-DD\"T\"HH24:MI:SS\"Z\"')";
@@ -336,11 +357,119 @@ fn what_a_small_socket_buffer_loses_while_the_collector_stands_still_is_in_its_c
     let lost = &traced["ledger"]["lost"];
     assert_eq!(
         (&lost[0]["cell"], &lost[0]["count"], &lost[0]["exporter"]),
-        (&"socket.dropped".into(), &dropped.into(), &Value::Null),
+        (&"xdp.shed".into(), &shed.into(), &Value::Null),
         "{traced:#}"
     );
     let text = said(&linked.stage.natrail(&question).expect("natrail runs"));
     assert!(text.contains("NOT everything is stored"), "{text}");
+}
+
+#[test]
+fn what_a_small_ring_loses_while_the_collector_stands_still_is_in_its_cell() {
+    const MORE: usize = 1000;
+    let linked = Linked::new(
+        "ring",
+        Bus::Log,
+        "receive = \"af_xdp\"\naf_xdp = { ring_entries = 64, frames = 128 }",
+    );
+    let off = (linked.sender.command("ethtool").args(["-K", "eth0", "tx", "off"])).status();
+    assert!(off.expect("ethtool").success());
+    let collector = linked.stage.collector().expect("a collector");
+    let consumer = linked.stage.consumer().expect("a consumer");
+    let received = send_to_a_frozen(&linked, &collector, MORE);
+    finish(&linked.stage, collector, consumer, received);
+
+    let answer = assert_closed(&linked.stage);
+    let sent = MORE as i64 + 20;
+    let dropped = total(&answer, "ring.dropped");
+    assert!(dropped > 0, "{answer:#}");
+    assert_eq!(total(&answer, "xdp.redirected"), sent);
+    assert_eq!(total(&answer, "ring.received"), sent - dropped);
+    assert_eq!(equation(&answer, "rings"), ("closes".into(), 0));
+    assert_eq!(
+        (cell(&answer, "received.ring"), cell(&answer, "rows")),
+        (received, received)
+    );
+    assert_eq!(received, sent - dropped);
+    assert!(page(&linked.stage).contains("longer rings"));
+}
+
+#[test]
+fn what_sockets_lose_without_xdp_is_in_its_cell() {
+    const MORE: usize = 3000;
+    let settings = Settings {
+        collector: "socket_buffer_bytes = 65536".into(),
+        ..Settings::default()
+    };
+    let stage = Stage::new("sockets", Bus::Log, settings).expect("a stage");
+    let collector = stage.collector().expect("a collector");
+    let consumer = stage.consumer().expect("a consumer");
+    let exporter = Ipv4Addr::new(127, 0, 1, 9);
+    collector.freeze().expect("SIGSTOP");
+    send_on_loopback(&stage, exporter, MORE, &line());
+    collector.thaw().expect("SIGCONT");
+    let dropped = || {
+        let metrics = stage.collector_metrics().expect("metrics");
+        metrics.count("natrail_collector_kernel_drops_total", &[]) as i64
+    };
+    let all = || received_count(&stage) + dropped() == MORE as i64;
+    wait_until(PATIENCE, "all to be received or dropped", all).expect("nothing is lost uncounted");
+    let (received, dropped) = (received_count(&stage), dropped());
+    assert!(dropped > 0);
+    finish(&stage, collector, consumer, received);
+
+    let answer = assert_closed(&stage);
+    assert_eq!(
+        (
+            total(&answer, "socket.received"),
+            total(&answer, "socket.dropped")
+        ),
+        (received, dropped)
+    );
+    assert_eq!(cell(&answer, "rows"), received);
+    assert!(page(&stage).contains("raise collector.socket_buffer_bytes"));
+}
+
+#[test]
+fn what_rules_drop_in_the_kernel_is_in_its_cells() {
+    const EACH: usize = 200;
+    let settings = Settings {
+        exporters: "[[exporters.exporter]]\naddress = \"198.18.0.2\"\n\
+                    [[exporters.exporter]]\naddress = \"198.18.0.3\"\nrate_max = 1\nburst = 60"
+            .into(),
+        listeners: format!(
+            ", {{ kind = \"syslog\", address = \"{COLLECTOR}:{PORT}\", drop = [\"keepalive\"], severity_max = \"info\" }}"
+        ),
+        collector: "[collector.xdp]\ninterfaces = [\"eth0\"]".into(),
+        ..Settings::default()
+    };
+    let linked = Linked::with("rules", Bus::Log, settings);
+    let collector = linked.stage.collector().expect("a collector");
+    let consumer = linked.stage.consumer().expect("a consumer");
+    linked.send(EXPORTER, EACH);
+    linked.send_payload(EXPORTER, EACH, b"a keepalive of the router");
+    linked.send_payload(EXPORTER, EACH, b"<191>debugging");
+    linked.send(SECOND, EACH);
+    let dropped = |verdict| {
+        let metrics = linked.stage.collector_metrics().expect("metrics");
+        metrics.count("natrail_xdp_packets_total", &[("verdict", verdict)]) as i64
+    };
+    let limited = dropped("rate_limited");
+    let taken = 2 * EACH as i64 - limited;
+    finish(&linked.stage, collector, consumer, taken);
+
+    let answer = assert_closed(&linked.stage);
+    assert_eq!(
+        (total(&answer, "xdp.filtered"), total(&answer, "xdp.pri_masked")),
+        (EACH as i64, EACH as i64)
+    );
+    // A token comes back each second, however long the sending took.
+    assert!((1..=EACH as i64 - 60).contains(&limited), "{limited}");
+    assert_eq!(total(&answer, "xdp.rate_limited"), limited);
+    assert_eq!(
+        (total(&answer, "xdp.accepted"), cell(&answer, "rows")),
+        (taken, taken)
+    );
 }
 
 #[test]
