@@ -3,6 +3,7 @@
 //! - [`profile`]: the table of formats, and how one is chosen;
 //! - [`outcome`]: what becomes of a message: events, nothing worth keeping, or an error with its reason;
 //! - [`syslog`]: framing (RFC 3164, RFC 5424) and one module per vendor;
+//! - [`netflow`]: NetFlow v5, v9 and IPFIX;
 //! - `bytes`, `search`, `address`, `endpoint`, `protocol`, `time`, `value`: the readers that the grammars share.
 
 #![forbid(unsafe_code)]
@@ -10,6 +11,7 @@
 mod address;
 mod bytes;
 mod endpoint;
+pub mod netflow;
 pub mod outcome;
 pub mod profile;
 mod protocol;

@@ -1,0 +1,7 @@
+//! NetFlow v5, v9 and IPFIX.
+
+mod build;
+mod fixtures;
+mod seen;
+mod state;
+mod vendors;
