@@ -1,26 +1,30 @@
-//! The XDP program of the collector: gives each packet a verdict ([`wire::packet::decide`]) and counts it.
+//! The XDP program of the collector: gives each packet a verdict ([`wire::packet::judge`]) and counts it. With AF_XDP, what
+//! is accepted goes to a socket of the collector instead of the kernel's stack ([`redirect`]).
 //!
 //! Everything that can be tested outside the kernel is in `wire`; here are the maps and the way to the packet.
 //!
 //! # Minimum kernel version
-//! 5.18: packets in several buffers (`xdp.frags`) and `bpf_xdp_get_buff_len`.
+//! 6.1: `bpf_ktime_get_tai_ns`. Packets in several buffers (`xdp.frags`) and `bpf_xdp_get_buff_len` need 5.18.
 #![no_std]
 #![no_main]
 
-use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS};
+mod redirect;
+
+use aya_ebpf::bindings::xdp_action::{XDP_DROP, XDP_PASS, XDP_REDIRECT};
 use aya_ebpf::helpers::generated::bpf_xdp_get_buff_len;
 use aya_ebpf::macros::{map, xdp};
 use aya_ebpf::maps::lpm_trie::Key;
 use aya_ebpf::maps::{Array, HashMap, LpmTrie, PerCpuArray};
 use aya_ebpf::programs::XdpContext;
-use wire::packet::{Packet, Tables, decide};
+use wire::packet::{Content, Packet, Tables, dissect, judge};
 use wire::verdict::{
     BoundListener, COUNTER_CELLS, Counter, EXPORTER_ID_MAX, ExporterId, Listener, MAX_BOUND_LISTENERS,
-    MAX_PORTS, Settings, counter_index,
+    MAX_PORTS, Settings, Verdict, counter_index,
 };
 
 /// Licence of the program as the kernel asks for it. No helper is called that is for GPL programs only (they are
-/// `bpf_map_lookup_elem` and `bpf_xdp_get_buff_len`), so it is the project's own.
+/// `bpf_map_lookup_elem`, `bpf_xdp_get_buff_len`, `bpf_redirect_map`, `bpf_xdp_adjust_meta` and `bpf_ktime_get_tai_ns`), so
+/// it is the project's own.
 #[unsafe(link_section = "license")]
 #[unsafe(no_mangle)]
 static LICENSE: [u8; 11] = *b"Apache-2.0\0";
@@ -48,20 +52,27 @@ static COUNTERS: PerCpuArray<Counter> = PerCpuArray::with_max_entries(COUNTER_CE
 #[xdp(frags)]
 pub fn natrail(context: XdpContext) -> u32 {
     let packet = Buffer::new(&context);
-    let decision = decide(&packet, &Maps);
+    let octets = packet.octets();
+    let content = dissect(&packet);
+    let mut decision = judge(&content, &Maps);
+    if let (Verdict::Accepted, Content::Datagram(datagram)) = (decision.verdict, &content)
+        && redirect::to_socket(&context, &packet, datagram)
+    {
+        decision.verdict = Verdict::Redirected;
+    }
     // Every number that the collector puts into the tries has its cells: the look-up cannot fail.
     if let Some(counter) = COUNTERS.get_ptr_mut(counter_index(decision.exporter, decision.verdict)) {
         // SAFETY: the kernel gave the pointer to a whole counter of this CPU; the program is not interrupted by
         // another run of itself on one CPU, and the collector only reads.
         unsafe {
             (*counter).packets += 1;
-            (*counter).octets += packet.octets() as u64;
+            (*counter).octets += octets as u64;
         }
     }
-    if decision.verdict.drops() {
-        XDP_DROP
-    } else {
-        XDP_PASS
+    match decision.verdict {
+        Verdict::Redirected => XDP_REDIRECT,
+        verdict if verdict.drops() => XDP_DROP,
+        _ => XDP_PASS,
     }
 }
 
@@ -82,6 +93,12 @@ impl Buffer {
             end: context.data_end(),
             octets,
         }
+    }
+
+    /// Whether all of it is in one buffer.
+    #[inline(always)]
+    fn is_linear(&self) -> bool {
+        self.start + self.octets == self.end
     }
 }
 

@@ -1,7 +1,8 @@
 //! From Ethernet down to UDP, and the verdict on a packet.
 //!
-//! [`decide`] is the only such parser of the project: the XDP program runs it in the kernel, unit tests run it in user
-//! space. It reads through [`Packet`] and asks through [`Tables`], so that both can be the kernel's.
+//! [`dissect`] is the only such parser of the project: the XDP program runs it in the kernel, the AF_XDP receive path in user
+//! space, and [`decide`] judges what it finds. It reads through [`Packet`], and [`decide`] asks through [`Tables`], so that
+//! both can be the kernel's.
 //!
 //! Understood are Ethernet, one or two tags (802.1Q, 802.1ad), IPv4 with options (RFC 791), IPv6 (RFC 8200) without
 //! extension headers but the fragment header, and UDP (RFC 768). All else is not ours and passes; so do fragments.
@@ -66,18 +67,106 @@ impl Decision {
     };
 }
 
+/// An Internet address, in network order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Address {
+    V4([u8; 4]),
+    V6([u8; 16]),
+}
+
+impl Address {
+    /// IPv6, or IPv4 as `::ffff:a.b.c.d`.
+    #[inline(always)]
+    pub const fn mapped(self) -> [u8; 16] {
+        match self {
+            Self::V4([a, b, c, d]) => [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, a, b, c, d],
+            Self::V6(octets) => octets,
+        }
+    }
+}
+
+impl From<Address> for core::net::IpAddr {
+    fn from(address: Address) -> Self {
+        match address {
+            Address::V4(octets) => octets.into(),
+            Address::V6(octets) => octets.into(),
+        }
+    }
+}
+
+/// A UDP datagram that is in one packet, and where its parts are there, in octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Datagram {
+    pub source: Address,
+    /// Of the same family as `source`.
+    pub destination: Address,
+    pub source_port: u16,
+    pub destination_port: u16,
+    /// Offset of the IP header.
+    pub ip: usize,
+    /// Offset of the UDP header: behind the IP header and its options.
+    pub udp: usize,
+    /// Octets of UDP header and payload, as the UDP header says; of RFC 2675's 0, as the IP header says.
+    pub udp_octets: usize,
+    /// Whether the lengths agree. If so, header and payload are in the packet.
+    pub whole: bool,
+}
+
+impl Datagram {
+    /// Where the payload is in the packet. Of a datagram that is not whole, nowhere.
+    pub fn payload(&self) -> core::ops::Range<usize> {
+        let begin = self.udp + UDP_OCTETS;
+        let end = if self.whole {
+            self.udp + self.udp_octets
+        } else {
+            begin
+        };
+        begin..end
+    }
+}
+
+/// What is in a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// No UDP, or UDP that is not looked at.
+    Other,
+    /// A fragment of UDP, with its source.
+    Fragment(Address),
+    Datagram(Datagram),
+}
+
+/// What is in a packet.
+#[inline(always)]
+pub fn dissect<P: Packet + ?Sized>(packet: &P) -> Content {
+    let Some((ether_type, ip)) = network_layer(packet) else {
+        return Content::Other;
+    };
+    let content = match ether_type {
+        ETHER_TYPE_IPV4 => dissect_v4(packet, ip),
+        ETHER_TYPE_IPV6 => dissect_v6(packet, ip),
+        _ => None,
+    };
+    content.unwrap_or(Content::Other)
+}
+
 /// The verdict on a packet.
 #[inline(always)]
 pub fn decide<P: Packet + ?Sized, T: Tables>(packet: &P, tables: &T) -> Decision {
-    let Some((ether_type, ip)) = network_layer(packet) else {
-        return Decision::NOT_OURS;
-    };
-    let decision = match ether_type {
-        ETHER_TYPE_IPV4 => decide_v4(packet, ip, tables),
-        ETHER_TYPE_IPV6 => decide_v6(packet, ip, tables),
-        _ => None,
-    };
-    decision.unwrap_or(Decision::NOT_OURS)
+    judge(&dissect(packet), tables)
+}
+
+/// The verdict on a packet with such content.
+#[inline(always)]
+pub fn judge<T: Tables>(content: &Content, tables: &T) -> Decision {
+    match content {
+        Content::Other => Decision::NOT_OURS,
+        Content::Fragment(source) => Decision {
+            verdict: Verdict::Fragment,
+            exporter: exporter(*source, tables).unwrap_or(NO_EXPORTER),
+        },
+        Content::Datagram(datagram) if !is_heard(datagram, tables) => Decision::NOT_OURS,
+        Content::Datagram(datagram) => judge_datagram(datagram, tables),
+    }
 }
 
 const ETHER_TYPE_IPV4: u16 = 0x0800;
@@ -117,9 +206,9 @@ const fn is_tag(ether_type: u16) -> bool {
     matches!(ether_type, ETHER_TYPE_8021Q | ETHER_TYPE_8021AD)
 }
 
-/// `None`: not ours.
+/// `None`: neither a datagram nor a fragment of one.
 #[inline(always)]
-fn decide_v4<P: Packet + ?Sized, T: Tables>(packet: &P, ip: usize, tables: &T) -> Option<Decision> {
+fn dissect_v4<P: Packet + ?Sized>(packet: &P, ip: usize) -> Option<Content> {
     let header: [u8; IPV4_OCTETS] = packet.load(ip)?;
     let [
         version_ihl,
@@ -141,81 +230,118 @@ fn decide_v4<P: Packet + ?Sized, T: Tables>(packet: &P, ip: usize, tables: &T) -
         return None;
     }
     let [.., s0, s1, s2, s3, d0, d1, d2, d3] = header;
-    let source = [s0, s1, s2, s3];
+    let source = Address::V4([s0, s1, s2, s3]);
     if u16::from_be_bytes([flags_high, flags_low]) & IPV4_FRAGMENT != 0 {
-        let exporter = tables.exporter_v4(source).unwrap_or(NO_EXPORTER);
-        return Some(Decision {
-            verdict: Verdict::Fragment,
-            exporter,
-        });
+        return Some(Content::Fragment(source));
     }
-    let udp: [u8; UDP_OCTETS] = packet.load(ip + header_octets)?;
-    let [_, _, port_high, port_low, udp_high, udp_low, _, _] = udp;
-    let port = u16::from_be_bytes([port_high, port_low]);
-    let listener = tables.listener(port)?;
-    if listener.bits & Listener::ANY_V4 == 0 {
-        let address = [0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xff, 0xff, d0, d1, d2, d3];
-        if listener.bits & Listener::BOUND_V4 == 0 || !tables.bound(&BoundListener { address, port }) {
-            return None;
-        }
-    }
+    let udp = ip + header_octets;
+    let header = UdpHeader::load(packet, udp)?;
     let total = u16::from_be_bytes([total_high, total_low]) as usize;
-    let udp_octets = u16::from_be_bytes([udp_high, udp_low]) as usize;
+    let udp_octets = header.octets;
     // Shorter than the packet is fine: Ethernet pads to 60 octets.
     let whole =
         ip + total <= packet.octets() && udp_octets >= UDP_OCTETS && header_octets + udp_octets <= total;
-    Some(judge(whole, tables.exporter_v4(source), tables))
+    Some(Content::Datagram(Datagram {
+        source,
+        destination: Address::V4([d0, d1, d2, d3]),
+        source_port: header.source_port,
+        destination_port: header.destination_port,
+        ip,
+        udp,
+        udp_octets,
+        whole,
+    }))
 }
 
-/// `None`: not ours.
+/// `None`: neither a datagram nor a fragment of one.
 #[inline(always)]
-fn decide_v6<P: Packet + ?Sized, T: Tables>(packet: &P, ip: usize, tables: &T) -> Option<Decision> {
+fn dissect_v6<P: Packet + ?Sized>(packet: &P, ip: usize) -> Option<Content> {
     let [version, _, _, _, length_high, length_low, next_header, _] = packet.load(ip)?;
     if version >> 4 != 6 {
         return None;
     }
-    let source: [u8; 16] = packet.load(ip + 8)?;
+    let source = Address::V6(packet.load(ip + 8)?);
+    let udp = ip + IPV6_OCTETS;
     if next_header == PROTOCOL_FRAGMENT {
-        let [fragmented, ..] = packet.load::<8>(ip + IPV6_OCTETS)?;
-        if fragmented != PROTOCOL_UDP {
-            return None;
-        }
-        let exporter = tables.exporter_v6(source).unwrap_or(NO_EXPORTER);
-        return Some(Decision {
-            verdict: Verdict::Fragment,
-            exporter,
-        });
+        let [fragmented, ..] = packet.load::<8>(udp)?;
+        return (fragmented == PROTOCOL_UDP).then_some(Content::Fragment(source));
     }
     if next_header != PROTOCOL_UDP {
         return None;
     }
-    let udp: [u8; UDP_OCTETS] = packet.load(ip + IPV6_OCTETS)?;
-    let [_, _, port_high, port_low, udp_high, udp_low, _, _] = udp;
-    let port = u16::from_be_bytes([port_high, port_low]);
-    let listener = tables.listener(port)?;
-    if listener.bits & Listener::ANY_V6 == 0 {
-        let address = packet.load(ip + 24)?;
-        if listener.bits & Listener::BOUND_V6 == 0 || !tables.bound(&BoundListener { address, port }) {
-            return None;
-        }
-    }
+    let destination = Address::V6(packet.load(ip + 24)?);
+    let header = UdpHeader::load(packet, udp)?;
     let payload = u16::from_be_bytes([length_high, length_low]) as usize;
-    let udp_octets = match u16::from_be_bytes([udp_high, udp_low]) as usize {
+    let udp_octets = match header.octets {
         // RFC 2675, 4: "to the end of the packet". Linux takes it so in packets of any size, thus it must not come
         // around the allow-list as malformed.
         0 => payload,
         octets => octets,
     };
-    let end = ip + IPV6_OCTETS + payload;
-    let whole = end <= packet.octets() && udp_octets >= UDP_OCTETS && udp_octets <= payload;
-    Some(judge(whole, tables.exporter_v6(source), tables))
+    let whole = udp + payload <= packet.octets() && udp_octets >= UDP_OCTETS && udp_octets <= payload;
+    Some(Content::Datagram(Datagram {
+        source,
+        destination,
+        source_port: header.source_port,
+        destination_port: header.destination_port,
+        ip,
+        udp,
+        udp_octets,
+        whole,
+    }))
+}
+
+/// The fields of a UDP header, without its checksum.
+struct UdpHeader {
+    source_port: u16,
+    destination_port: u16,
+    octets: usize,
+}
+
+impl UdpHeader {
+    #[inline(always)]
+    fn load<P: Packet + ?Sized>(packet: &P, offset: usize) -> Option<Self> {
+        let [s0, s1, d0, d1, o0, o1, _, _]: [u8; UDP_OCTETS] = packet.load(offset)?;
+        Some(Self {
+            source_port: u16::from_be_bytes([s0, s1]),
+            destination_port: u16::from_be_bytes([d0, d1]),
+            octets: u16::from_be_bytes([o0, o1]) as usize,
+        })
+    }
+}
+
+#[inline(always)]
+fn exporter<T: Tables>(source: Address, tables: &T) -> Option<ExporterId> {
+    match source {
+        Address::V4(octets) => tables.exporter_v4(octets),
+        Address::V6(octets) => tables.exporter_v6(octets),
+    }
+}
+
+/// Whether somebody listens where the datagram goes to.
+#[inline(always)]
+fn is_heard<T: Tables>(datagram: &Datagram, tables: &T) -> bool {
+    let port = datagram.destination_port;
+    let Some(listener) = tables.listener(port) else {
+        return false;
+    };
+    let (any, bound) = match datagram.destination {
+        Address::V4(_) => (Listener::ANY_V4, Listener::BOUND_V4),
+        Address::V6(_) => (Listener::ANY_V6, Listener::BOUND_V6),
+    };
+    if listener.bits & any != 0 {
+        return true;
+    }
+    let address = datagram.destination.mapped();
+    listener.bits & bound != 0 && tables.bound(&BoundListener { address, port })
 }
 
 /// The verdict on a datagram to one of the listeners.
 #[inline(always)]
-fn judge<T: Tables>(whole: bool, exporter: Option<ExporterId>, tables: &T) -> Decision {
+fn judge_datagram<T: Tables>(datagram: &Datagram, tables: &T) -> Decision {
+    let exporter = exporter(datagram.source, tables);
     let verdict = match exporter {
-        _ if !whole => Verdict::Malformed,
+        _ if !datagram.whole => Verdict::Malformed,
         Some(_) => Verdict::Accepted,
         None if tables.allow_all() => Verdict::Accepted,
         None => Verdict::NotAllowed,
@@ -320,6 +446,9 @@ mod tests {
             frame.extend(if v6 { [0x86, 0xdd] } else { [0x08, 0x00] });
             frame.extend(rest);
             decide(&frame[..], &Plain::default());
+            if let Content::Datagram(datagram) = dissect(&frame[..]) {
+                prop_assert!(frame.get(datagram.payload()).is_some(), "{:?}", datagram);
+            }
         }
 
         /// A whole datagram is judged by addresses and port alone, whatever tags, options and payload it has.
@@ -346,6 +475,15 @@ mod tests {
                 (true, None) => Decision { verdict: Verdict::NotAllowed, exporter: NO_EXPORTER },
             };
             prop_assert_eq!(decide(&frame[..], &tables), expected);
+            let Content::Datagram(datagram) = dissect(&frame[..]) else {
+                return Err(TestCaseError::fail("no datagram"));
+            };
+            prop_assert!(datagram.whole);
+            prop_assert_eq!(core::net::IpAddr::from(datagram.source), source);
+            prop_assert_eq!(core::net::IpAddr::from(datagram.destination), destination);
+            prop_assert_eq!((datagram.source_port, datagram.destination_port), (40_000, port));
+            let letters: Vec<u8> = (b'a'..=b'z').cycle().take(payload).collect();
+            prop_assert_eq!(&frame[datagram.payload()], &letters);
         }
 
         /// One octet changed outside what the verdict rests on changes nothing.

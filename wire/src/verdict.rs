@@ -21,8 +21,12 @@ pub enum Verdict {
     Malformed = 2,
     /// To one of the listeners, from a source that is no exporter. The only verdict that drops.
     NotAllowed = 3,
-    /// To one of the listeners, from an exporter (or from anybody, when all are allowed). Passes.
+    /// To one of the listeners, from an exporter (or from anybody, when all are allowed). Passes to the sockets: with
+    /// AF_XDP that is what is larger than a frame, what comes on a queue that has no AF_XDP socket, and what comes before
+    /// the first and after the last of them is there.
     Accepted = 4,
+    /// As accepted, and went to an AF_XDP socket.
+    Redirected = 5,
 }
 
 /// Number of verdicts.
@@ -30,12 +34,13 @@ pub const VERDICTS: u32 = Verdict::ALL.len() as u32;
 
 impl Verdict {
     /// All verdicts, in the order of their numbers.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::NotOurs,
         Self::Fragment,
         Self::Malformed,
         Self::NotAllowed,
         Self::Accepted,
+        Self::Redirected,
     ];
 
     /// Name in metrics and reports; does not change from version to version.
@@ -46,10 +51,11 @@ impl Verdict {
             Self::Malformed => "malformed",
             Self::NotAllowed => "not_allowed",
             Self::Accepted => "accepted",
+            Self::Redirected => "redirected",
         }
     }
 
-    /// Whether the packet ends here; all others go on to the kernel.
+    /// Whether the packet ends here; all others go on to the kernel, or to an AF_XDP socket.
     #[inline(always)]
     pub const fn drops(self) -> bool {
         matches!(self, Self::NotAllowed)
@@ -68,6 +74,10 @@ pub const EXPORTER_ID_MAX: ExporterId = 2 * MAX_EXPORTERS;
 pub const MAX_PORTS: u32 = 64;
 /// Most listeners that are bound to one address, not to all.
 pub const MAX_BOUND_LISTENERS: u32 = 256;
+/// Most receive queues with AF_XDP sockets.
+pub const MAX_XSK_QUEUES: u32 = 256;
+/// Most AF_XDP sockets: queues times threads.
+pub const MAX_XSK_SOCKETS: u32 = 1024;
 /// Cells of the counters of one CPU.
 pub const COUNTER_CELLS: u32 = (EXPORTER_ID_MAX + 1) * VERDICTS;
 
@@ -85,6 +95,13 @@ pub const MAP_EXPORTERS_V4: &str = "EXPORTERS_V4";
 pub const MAP_EXPORTERS_V6: &str = "EXPORTERS_V6";
 /// Per-CPU array of [`COUNTER_CELLS`] [`Counter`]s, indexed by [`counter_index`].
 pub const MAP_COUNTERS: &str = "COUNTERS";
+/// Array of one [`AfXdp`].
+pub const MAP_AF_XDP: &str = "AF_XDP";
+/// Hash map from [`XskQueue`] to the place (`u32`) of the queue's first socket in [`MAP_XSK_SOCKETS`]; one for each thread
+/// follows, in the threads' order.
+pub const MAP_XSK_QUEUES: &str = "XSK_QUEUES";
+/// XSKMAP of [`MAX_XSK_SOCKETS`] sockets.
+pub const MAP_XSK_SOCKETS: &str = "XSK_SOCKETS";
 
 /// What holds for all packets.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -93,6 +110,30 @@ pub struct Settings {
     /// Not 0: sources that are no exporter are accepted too.
     pub allow_all: u32,
 }
+
+/// How accepted packets go to AF_XDP sockets.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[repr(C)]
+pub struct AfXdp {
+    /// Threads, and so sockets of each queue. 0: no packet goes to such a socket.
+    pub threads: u32,
+    /// Larger packets do not fit into a frame: they go to the kernel's sockets. From the Ethernet header on.
+    pub packet_octets_max: u32,
+}
+
+/// A receive queue of a network interface.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(C)]
+pub struct XskQueue {
+    pub interface: u32,
+    pub queue: u32,
+}
+
+/// Octets in front of a packet in a frame of AF_XDP that the XDP program writes: when the packet came, in ns of
+/// CLOCK_TAI (`u64`). 0 if the driver leaves no room there.
+pub const STAMP_OCTETS: usize = 8;
+/// Packets that one thread gets before it is the next one's turn, where they are spread in turns.
+pub const TURN_PACKETS: u32 = 32;
 
 /// Who listens on a port; a set of the bits below.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -110,6 +151,11 @@ impl Listener {
     pub const BOUND_V4: u32 = 4;
     /// On the IPv6 addresses that are among the [`BoundListener`]s.
     pub const BOUND_V6: u32 = 8;
+    /// With AF_XDP, the packets of one exporter and source port go to one thread; different ports may go to different
+    /// threads. Without this bit and the next, all packets of an exporter go to one thread.
+    pub const SPREAD_BY_FLOW: u32 = 16;
+    /// With AF_XDP, packets go to all threads in turns of [`TURN_PACKETS`].
+    pub const SPREAD_IN_TURNS: u32 = 32;
 }
 
 /// A listener on one address.
@@ -163,5 +209,6 @@ mod tests {
     fn keys_have_no_padding() {
         // The kernel compares keys octet by octet, padding included.
         assert_eq!(size_of::<BoundListener>(), 16 + 2);
+        assert_eq!(size_of::<XskQueue>(), 4 + 4);
     }
 }
