@@ -1,6 +1,7 @@
 //! What the fuzz targets share: a stream in a directory of its own, and what must hold of it whatever its files hold.
 
 pub mod files;
+pub mod flow;
 
 use std::collections::BTreeSet;
 use std::path::Path;

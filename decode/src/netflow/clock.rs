@@ -40,15 +40,9 @@ impl Clock {
         if number == 0 {
             return Ok(None);
         }
-        let scaled = |ns_each: i64| {
-            i64::try_from(number)
-                .ok()
-                .and_then(|number| number.checked_mul(ns_each))
-                .ok_or(DecodeError::BadTime)
-        };
         Ok(match unit {
-            Unit::Milliseconds => Some(scaled(NS_PER_MS)?),
-            Unit::Seconds => Some(scaled(NS_PER_S)?),
+            Unit::Milliseconds => Some(scaled(number, NS_PER_MS)?),
+            Unit::Seconds => Some(scaled(number, NS_PER_S)?),
             Unit::Ntp => Some(ntp(number)),
             Unit::Uptime => self.uptime(number),
         })
@@ -59,6 +53,15 @@ impl Clock {
         let ago_ms = self.uptime_ms?.wrapping_sub(u32::try_from(ms).ok()?) as i32;
         Some(self.export_ns? - i64::from(ago_ms) * NS_PER_MS)
     }
+}
+
+/// So many times `ns_each`, a constant: what is too great is known without multiplying.
+#[inline]
+fn scaled(number: u64, ns_each: i64) -> Result<i64, DecodeError> {
+    if number > (i64::MAX / ns_each) as u64 {
+        return Err(DecodeError::BadTime);
+    }
+    Ok(number as i64 * ns_each)
 }
 
 /// Era 1 of NTP begins in 2036, when the seconds wrap.
@@ -78,7 +81,11 @@ pub(super) fn stamp(
     row: &impl Row,
     clock: Clock,
 ) -> Result<(), DecodeError> {
-    let mut time = clock.ns(plan.time_unit, row.number(Slot::Time))?;
+    // What nearly every device sends.
+    let mut time = match plan.time_unit {
+        Unit::Milliseconds => clock.ns(Unit::Milliseconds, row.number(Slot::Time))?,
+        unit => clock.ns(unit, row.number(Slot::Time))?,
+    };
     if plan.present.any([Slot::Start, Slot::End]) {
         let start = clock.ns(plan.start_unit, row.number(Slot::Start))?;
         let end = clock.ns(plan.end_unit, row.number(Slot::End))?;

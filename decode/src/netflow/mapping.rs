@@ -9,26 +9,19 @@ use super::plan::{Plan, Row};
 use super::slot::Slot;
 use crate::DecodeError;
 
-/// What a device says of a mapping.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Stated {
-    pub action: Action,
-    pub kind: Kind,
-    pub inside: Inside,
-    /// A delete may name the inside alone.
-    pub may_lack_outside: bool,
-}
-
-/// The event, without time and texts.
+/// Fills in the ends of an event whose kind and action are known.
 #[inline]
-pub(super) fn event<'a>(plan: &Plan, row: &impl Row, stated: Stated) -> Result<Event<'a>, DecodeError> {
-    let Stated { action, kind, .. } = stated;
-    let src_ip = inside(plan, row, stated.inside)?;
-    let x_ip = outside(plan, row, stated)?;
-    let mut event = Event::new(kind, action, src_ip, x_ip);
+pub(super) fn fill(
+    event: &mut Event<'_>,
+    plan: &Plan,
+    row: &impl Row,
+    inside_is: Inside,
+) -> Result<(), DecodeError> {
+    event.src_ip = inside(plan, row, inside_is)?;
+    event.x_ip = outside(plan, row, event.action)?;
     event.protocol = protocol(plan, row)?;
-    match kind {
-        Kind::Block => block(plan, row, &mut event, stated.may_lack_outside)?,
+    match event.kind {
+        Kind::Block => block(plan, row, event)?,
         Kind::Address => event.protocol = event.protocol.filter(|&protocol| protocol != 0),
         Kind::Port | Kind::Session => {
             event.src_port = port(plan, row, Slot::SrcPort)?;
@@ -37,12 +30,12 @@ pub(super) fn event<'a>(plan: &Plan, row: &impl Row, stated: Stated) -> Result<E
             if event.x_port == Some(0) && matches!(event.protocol, Some(6 | 17 | 33 | 132)) {
                 return Err(DecodeError::BadPort);
             }
-            if kind == Kind::Session {
-                remote(plan, row, &mut event)?;
+            if event.kind == Kind::Session {
+                remote(plan, row, event)?;
             }
         }
     }
-    Ok(event)
+    Ok(())
 }
 
 #[inline]
@@ -57,13 +50,14 @@ fn inside(plan: &Plan, row: &impl Row, inside: Inside) -> Result<IpAddr, DecodeE
 }
 
 #[inline]
-fn outside(plan: &Plan, row: &impl Row, stated: Stated) -> Result<Option<IpAddr>, DecodeError> {
+fn outside(plan: &Plan, row: &impl Row, action: Action) -> Result<Option<IpAddr>, DecodeError> {
     let outside = v4(row.number(Slot::PostSrc4)).or_else(|| v6(plan, row, Slot::PostSrc6));
     if outside.is_some() {
         Ok(outside)
     } else if plan.present.any([Slot::PostSrc4, Slot::PostSrc6]) {
         Err(DecodeError::BadAddress)
-    } else if stated.may_lack_outside && stated.action == Action::Deleted {
+    } else if action == Action::Deleted {
+        // A delete may name the inside alone.
         Ok(None)
     } else {
         Err(DecodeError::MissingField)
@@ -88,7 +82,7 @@ fn remote(plan: &Plan, row: &impl Row, event: &mut Event<'_>) -> Result<(), Deco
 }
 
 /// A block is start and end, or start, step and number.
-fn block(plan: &Plan, row: &impl Row, event: &mut Event<'_>, may_lack_end: bool) -> Result<(), DecodeError> {
+fn block(plan: &Plan, row: &impl Row, event: &mut Event<'_>) -> Result<(), DecodeError> {
     event.protocol = event.protocol.filter(|&protocol| protocol != 0);
     let start = port(plan, row, Slot::BlockStart)?.ok_or(DecodeError::MissingField)?;
     let step = port(plan, row, Slot::BlockStep)?.filter(|&step| step > 1);
@@ -103,7 +97,7 @@ fn block(plan: &Plan, row: &impl Row, event: &mut Event<'_>, may_lack_end: bool)
             Some(u16::try_from(end).map_err(|_| DecodeError::BadRange)?)
         }
         (Some(end), _) => Some(end),
-        (None, None) if may_lack_end && event.action == Action::Deleted => None,
+        (None, None) if event.x_ip.is_none() => None,
         (None, None) => return Err(DecodeError::MissingField),
     };
     if end.is_some_and(|end| end < start) {

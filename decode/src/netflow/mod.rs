@@ -9,9 +9,10 @@
 //! - [`slot`], [`plan`]: a template compiled to the place of each column; [`rows`]: the loop over a set's records;
 //! - [`meaning`], [`dialect`], [`ios_xr`]: what a record is for a [`Profile`];
 //! - [`mapping`], [`session`], [`nokia`]: the event's ends; [`clock`]: its time; [`text`]: its texts;
-//! - [`exporters`], [`domain`], [`parked`], [`sequence`]: the state and its bounds; [`sink`]: what comes out.
+//! - [`decoding`]: one message; [`exporters`], [`domain`], [`parked`], [`sequence`]: the state and its bounds; [`sink`]: what comes out.
 
 mod clock;
+mod decoding;
 mod dialect;
 mod domain;
 mod element;

@@ -1,10 +1,13 @@
 //! From the rows of a set to events: the hot loop.
 
+use std::net::{IpAddr, Ipv4Addr};
+
 use event::{Event, Kind, Text};
 
 use super::clock::{self, Clock};
 use super::dialect::{Inside, Judgement, NAT_EVENTS, judge};
-use super::mapping::{self, Stated};
+use super::domain::Ready;
+use super::mapping;
 use super::meaning::Meaning;
 use super::plan::{Each, Plan, Row};
 use super::sink::{Origin, Part, Refused, Sink};
@@ -25,8 +28,7 @@ pub(super) struct Counts {
 
 /// Decodes the records of a set.
 pub(super) fn decode<S: Sink>(
-    plan: &Plan,
-    template: &Template,
+    Ready { template, plan }: Ready<'_>,
     set: &[u8],
     clock: Clock,
     origin: Origin,
@@ -91,30 +93,37 @@ impl<S: Sink> Rows<'_, S> {
     #[inline]
     fn event(&mut self, row: &impl Row) -> Result<Option<Ignored>, DecodeError> {
         let plan = self.plan;
-        let stated = match plan.meaning {
+        let (action, kind, inside) = match plan.meaning {
             Meaning::NatEvent => match self.judgement(row) {
-                Judgement::Event { action, kind, inside } => Stated {
-                    action,
-                    kind,
-                    inside,
-                    may_lack_outside: true,
-                },
+                Judgement::Event { action, kind, inside } => (action, kind, inside),
                 Judgement::Ignored(reason) => return Ok(Some(reason)),
                 Judgement::Refused(error) => return Err(error),
             },
-            Meaning::Stated { action, kind, inside } => Stated {
-                action,
-                kind,
-                inside,
-                may_lack_outside: true,
-            },
+            Meaning::Stated { action, kind, inside } => (action, kind, inside),
             _ => return self.other(row),
         };
-        let event = mapping::event(plan, row, stated)?;
+        // Beside an inner IPv4 address, the IPv6 address is that of the softwire (DS-Lite).
+        let is_softwire = inside == Inside::V4 && plan.present.has(Slot::Src6) && row.number(Slot::Src4) != 0;
+        let softwire = if is_softwire { row.wide(Slot::Src6) } else { 0 };
+        let (vrf, softwire_text) = self.texts.of(row.number(Slot::Vrf), softwire);
+        // One event, filled in where it is: it is too large to be moved about.
+        let mut event = Event::new(kind, action, NOBODY, None);
+        mapping::fill(&mut event, plan, row, inside)?;
         if is_identity(&event) {
             return Ok(Some(Ignored::NotTranslated));
         }
-        self.finish(row, event, stated.inside)
+        clock::stamp(&mut event, plan, row, self.clock)?;
+        if plan.present.has(Slot::Vrf) {
+            event.vrf = Some(Text::plain(vrf));
+        }
+        if softwire != 0 {
+            event.subscriber = Some(Text::plain(softwire_text));
+        }
+        if plan.present.any([Slot::VrfName, Slot::Subscriber]) {
+            names(&mut event, row)?;
+        }
+        self.sink.event(&event, self.origin);
+        Ok(None)
     }
 
     /// What natEvent says. Where a template has fields of several kinds of mapping, those that are zero do not count.
@@ -153,41 +162,15 @@ impl<S: Sink> Rows<'_, S> {
             Meaning::Refused(error) => return Err(error),
             Meaning::None | Meaning::NatEvent | Meaning::Stated { .. } => None,
         };
-        match event {
-            Some(event) => self.finish(row, event, Inside::V6),
-            None => Ok(Some(Ignored::NotTranslated)),
-        }
-    }
-
-    /// Time and texts.
-    #[inline]
-    fn finish<'r>(
-        &mut self,
-        row: &'r impl Row,
-        mut event: Event<'r>,
-        inside: Inside,
-    ) -> Result<Option<Ignored>, DecodeError> {
-        let plan = self.plan;
-        clock::stamp(&mut event, plan, row, self.clock)?;
-        // Beside an inner IPv4 address, the IPv6 address is that of the softwire (DS-Lite).
-        let is_softwire = inside == Inside::V4 && plan.present.has(Slot::Src6) && event.src_ip.is_ipv4();
-        let softwire = if is_softwire { row.wide(Slot::Src6) } else { 0 };
-        self.texts.write(row.number(Slot::Vrf), softwire);
-        let mut event = Event {
-            vrf: plan.present.has(Slot::Vrf).then(|| Text::plain(self.texts.vrf())),
-            ..event
+        let Some(mut event) = event else {
+            return Ok(Some(Ignored::NotTranslated));
         };
-        if softwire != 0 {
-            event.subscriber = Some(Text::plain(self.texts.softwire()));
+        clock::stamp(&mut event, plan, row, self.clock)?;
+        let (vrf, _) = self.texts.of(row.number(Slot::Vrf), 0);
+        if plan.present.has(Slot::Vrf) {
+            event.vrf = Some(Text::plain(vrf));
         }
-        if plan.present.any([Slot::VrfName, Slot::Subscriber]) {
-            if let Some(name) = text::of(row.text(Slot::VrfName))? {
-                event.vrf = Some(Text::plain(name));
-            }
-            if let Some(name) = text::of(row.text(Slot::Subscriber))? {
-                event.subscriber = Some(Text::plain(name));
-            }
-        }
+        names(&mut event, row)?;
         self.sink.event(&event, self.origin);
         Ok(None)
     }
@@ -207,6 +190,20 @@ impl<S: Sink> Rows<'_, S> {
         };
         self.sink.refused(&Refused { error, part }, self.origin);
     }
+}
+
+/// Stands for the inside address until it is read.
+const NOBODY: IpAddr = IpAddr::V4(Ipv4Addr::UNSPECIFIED);
+
+/// The names that the record has: of the VRF, of the subscriber.
+fn names<'e>(event: &mut Event<'e>, row: &'e impl Row) -> Result<(), DecodeError> {
+    if let Some(name) = text::of(row.text(Slot::VrfName))? {
+        event.vrf = Some(Text::plain(name));
+    }
+    if let Some(name) = text::of(row.text(Slot::Subscriber))? {
+        event.subscriber = Some(Text::plain(name));
+    }
+    Ok(())
 }
 
 /// Whether a session names a remote end, if its template does.
@@ -240,8 +237,8 @@ fn not_zero(plan: &Plan, row: &impl Row) -> Slots {
     present
 }
 
-/// A mapping of an end to itself is no translation.
+/// A mapping of an end to itself is no translation. Ports differ nearly always, and are compared first.
 #[inline]
 fn is_identity(event: &Event<'_>) -> bool {
-    event.x_ip == Some(event.src_ip) && event.kind != Kind::Block && event.src_port == event.x_port
+    event.src_port == event.x_port && event.kind != Kind::Block && event.x_ip == Some(event.src_ip)
 }
