@@ -102,14 +102,14 @@ fn every_line_decodes_to_the_event_that_is_expected() {
 fn every_flow_record_decodes_to_the_event_that_is_expected() {
     use decode::netflow::{Datagram, Exporters, Origin, Profile, Refused, Sink};
 
-    struct Text {
+    struct Found {
         clock: Clockface,
-        text: String,
+        events: String,
         kinds: [u64; 4],
     }
-    impl Sink for Text {
+    impl Sink for Found {
         fn event(&mut self, event: &Event<'_>, _origin: Origin) {
-            self.text.push_str(&json(&mut self.clock, event));
+            self.events.push_str(&json(&mut self.clock, event));
             self.kinds[event.kind as usize] += 1;
         }
         fn refused(&mut self, refused: &Refused<'_>, _origin: Origin) {
@@ -127,9 +127,9 @@ fn every_flow_record_decodes_to_the_event_that_is_expected() {
         let announced = announce(format, 1500, 3);
         for profile in profiles {
             let mut exporters = Exporters::default();
-            let mut sink = Text {
+            let mut sink = Found {
                 clock: Clockface::default(),
-                text: String::new(),
+                events: String::new(),
                 kinds: [0; 4],
             };
             for one in &announced {
@@ -141,8 +141,8 @@ fn every_flow_record_decodes_to_the_event_that_is_expected() {
                     payload: &one.line,
                 };
                 exporters.decode(profile, &datagram, &mut sink);
-                assert_eq!(sink.text, one.expected, "{profile}");
-                sink.text.clear();
+                assert_eq!(sink.events, one.expected, "{profile}");
+                sink.events.clear();
             }
             let [sessions, ports, blocks, addresses] = sink.kinds;
             assert!(
