@@ -15,7 +15,7 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::bail;
-use decode::netflow::{self, Exporters};
+use decode::netflow::{self, Exporters, Version};
 use decode::{DecodeError, Outcome, Profile};
 use serde::Serialize;
 use wire::packet::{Content, Datagram, dissect};
@@ -185,14 +185,24 @@ impl Reader {
                 "natrail: {sets} data sets of {exporter}, domain {domain}, wait for template {id}, which is not in the capture"
             );
         }
-        for (exporter, _, domain, sequence) in self.exporters.sequences() {
-            let counters = sequence.counters;
-            if counters.missing > 0 {
-                eprintln!(
-                    "natrail: {} messages or records of {exporter}, domain {domain}, are missing by their sequence numbers",
-                    counters.missing
-                );
-            }
+        let mut missing: Vec<_> = self
+            .exporters
+            .sequences()
+            .map(|(exporter, version, domain, sequence)| {
+                (exporter, version, domain, sequence.counters.missing)
+            })
+            .filter(|&(.., missing)| missing > 0)
+            .collect();
+        missing.sort_unstable();
+        for (exporter, version, domain, missing) in missing {
+            let unit = match version {
+                None => "flows",
+                Some(Version::V9) => "messages",
+                Some(Version::Ipfix) => "records (or messages, of who counts those)",
+            };
+            eprintln!(
+                "natrail: {missing} {unit} of {exporter}, domain {domain}, are missing by their sequence numbers"
+            );
         }
     }
 }

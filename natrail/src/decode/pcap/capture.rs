@@ -6,12 +6,14 @@ use std::path::Path;
 
 use anyhow::{Context, bail};
 use pcap_parser::traits::{PcapNGPacketBlock, PcapReaderIterator};
-use pcap_parser::{Block, PcapBlockOwned, PcapError, create_reader};
+use pcap_parser::{Block, Linktype, PcapBlockOwned, PcapError, create_reader};
 
 use super::link::{Link, View};
 
 /// Room for the longest packet, or block of pcapng, with what stands around it.
 const BLOCK_OCTETS_MAX: usize = 4 << 20;
+/// One fills the buffer, one more finds the end of the file.
+const REFILLS_MAX: u32 = 4;
 /// Interfaces of a section of pcapng. Real captures have as many as the machine.
 const INTERFACES_MAX: usize = 4096;
 const NS_PER_S: u64 = 1_000_000_000;
@@ -39,7 +41,7 @@ pub struct Capture {
 #[derive(Clone, Copy, Debug)]
 struct Interface {
     /// The link type is not looked at before there is a packet.
-    link_type: pcap_parser::Linktype,
+    link_type: Linktype,
     units_per_s: u64,
     offset_s: i64,
 }
@@ -85,11 +87,13 @@ impl Capture {
     /// # Errors
     /// In words, if the capture ends within a packet, is damaged, or has packets of a link type that is not read.
     pub fn next(&mut self) -> anyhow::Result<Option<Packet<'_>>> {
+        let mut refills = 0;
         loop {
             self.blocks.consume(std::mem::take(&mut self.used));
             let is_packet = match self.blocks.next() {
                 Ok((octets, block)) => {
                     self.used = octets;
+                    refills = 0;
                     take_note(&mut self.interfaces, &block)?
                 }
                 Err(PcapError::Eof) => return Ok(None),
@@ -97,6 +101,10 @@ impl Capture {
                     let refilled = self.blocks.refill();
                     if refilled.is_err() {
                         bail!("the file cannot be read");
+                    }
+                    refills += 1;
+                    if refills > REFILLS_MAX {
+                        bail!("a block of the capture does not end: it is damaged");
                     }
                     continue;
                 }
@@ -128,7 +136,8 @@ fn take_note(interfaces: &mut Vec<Interface>, block: &PcapBlockOwned<'_>) -> any
                 1_000_000
             };
             interfaces.push(Interface {
-                link_type: header.network,
+                // Above are flags of the frame check sequence.
+                link_type: Linktype(header.network.0 & 0xffff),
                 units_per_s,
                 offset_s: 0,
             });
