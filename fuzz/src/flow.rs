@@ -2,58 +2,70 @@
 
 use std::net::IpAddr;
 
-use arbitrary::Arbitrary;
 use decode::netflow::{
     DOMAINS_MAX, Datagram, Exporters, Header, Origin, PARKED_OCTETS_MAX, ParkedSet, Profile, Record, Refused,
     Sink, TEMPLATES_MAX,
 };
 use event::{Action, Event};
 
-/// Several datagrams of a few exporters.
-#[derive(Arbitrary, Debug)]
-pub struct Case<'a> {
-    profile: u8,
-    /// The profile changes after so many datagrams, and the state is kept and restored.
-    restart_after: u8,
-    /// Exporter, domain, and what is behind the version.
-    datagrams: Vec<(u8, u8, &'a [u8])>,
+/// Decodes datagrams of `version` that `octets` hold: a profile, after how many datagrams the program restarts, and then the
+/// datagrams as [`push`] writes them.
+pub fn run(version: u8, octets: &[u8]) {
+    let Some((&[profile, restart_after], mut rest)) = octets.split_first_chunk() else {
+        return;
+    };
+    let mut exporters = Exporters::default();
+    let mut seen = Seen::default();
+    let mut number = 0;
+    while let Some((&[exporter, domain, high, low], behind)) = rest.split_first_chunk() {
+        let length = usize::from(u16::from_be_bytes([high, low])).min(behind.len());
+        let (body, behind) = behind.split_at(length);
+        rest = behind;
+        let restarted = number == usize::from(restart_after);
+        if restarted {
+            exporters = kept(&exporters);
+        }
+        // Another profile may be given to an exporter at any time.
+        let profile = (usize::from(profile) + usize::from(restarted)) % Profile::ALL.len();
+        let payload = payload(version, domain, body);
+        let datagram = Datagram {
+            exporter: IpAddr::from([192, 0, 2, exporter % 4]),
+            received_ns: number as i64,
+            tag: number as u64,
+            payload: &payload,
+        };
+        let before = seen.events;
+        let summary = exporters.decode(Profile::ALL[profile], &datagram, &mut seen);
+        assert_eq!(seen.events - before, summary.events + summary.unparked_events);
+        number += 1;
+    }
+    assert!(exporters.templates().count() <= TEMPLATES_MAX);
+    assert!(exporters.sequences().count() <= DOMAINS_MAX);
+    let parked: usize = exporters.parked().map(|(_, set)| set.octets.len()).sum();
+    assert!(parked <= PARKED_OCTETS_MAX);
 }
 
-impl Case<'_> {
-    /// Decodes the datagrams as `version`.
-    pub fn run(&self, version: u8) {
-        let mut exporters = Exporters::default();
-        let mut seen = Seen::default();
-        for (number, (exporter, domain, rest)) in self.datagrams.iter().enumerate() {
-            let restarted = number == usize::from(self.restart_after);
-            if restarted {
-                exporters = kept(&exporters);
-            }
-            let at = usize::from(self.profile) + usize::from(restarted);
-            let mut payload = vec![0, version];
-            payload.extend_from_slice(rest);
-            // A few domains, so that templates and data meet.
-            let domain_at = if version == 9 { 19 } else { 15 };
-            if let Some(octets) = payload.get_mut(domain_at - 3..=domain_at)
-                && version != 5
-            {
-                octets.copy_from_slice(&[0, 0, 0, domain % 4]);
-            }
-            let datagram = Datagram {
-                exporter: IpAddr::from([192, 0, 2, exporter % 4]),
-                received_ns: number as i64,
-                tag: number as u64,
-                payload: &payload,
-            };
-            let before = seen.events;
-            let summary = exporters.decode(Profile::ALL[at % Profile::ALL.len()], &datagram, &mut seen);
-            assert_eq!(seen.events - before, summary.events + summary.unparked_events);
-        }
-        assert!(exporters.templates().count() <= TEMPLATES_MAX);
-        assert!(exporters.sequences().count() <= DOMAINS_MAX);
-        let parked: usize = exporters.parked().map(|(_, set)| set.octets.len()).sum();
-        assert!(parked <= PARKED_OCTETS_MAX);
+/// Appends a datagram, for [`run`] to read.
+pub fn push(octets: &mut Vec<u8>, payload: &[u8]) {
+    let body = payload.get(2..).unwrap_or_default();
+    octets.extend_from_slice(&[0, 0]);
+    octets.extend_from_slice(&(body.len() as u16).to_be_bytes());
+    octets.extend_from_slice(body);
+}
+
+/// What is behind the version, with one of a few domains, so that templates and data meet.
+fn payload(version: u8, domain: u8, body: &[u8]) -> Vec<u8> {
+    let mut payload = vec![0, version];
+    payload.extend_from_slice(body);
+    let domain_at = match version {
+        9 => 16..20,
+        10 => 12..16,
+        _ => return payload,
+    };
+    if let Some(octets) = payload.get_mut(domain_at) {
+        octets.copy_from_slice(&[0, 0, 0, domain % 4]);
     }
+    payload
 }
 
 /// The state as it is after a restart of the program.
@@ -62,7 +74,13 @@ fn kept(before: &Exporters) -> Exporters {
     for known in before.templates() {
         let (template, options) = (known.template, known.template.is_options());
         after
-            .restore_template(known.exporter, known.version, known.domain, options, template.wire())
+            .restore_template(
+                known.exporter,
+                known.version,
+                known.domain,
+                options,
+                template.wire(),
+            )
             .expect("what was kept comes back");
     }
     let sets: Vec<(IpAddr, ParkedSet)> = before
@@ -87,7 +105,10 @@ impl Sink for Seen {
 
     fn event(&mut self, event: &Event<'_>, _origin: Origin) {
         self.events += 1;
-        for ip in [Some(event.src_ip), event.x_ip, event.dst_ip].into_iter().flatten() {
+        for ip in [Some(event.src_ip), event.x_ip, event.dst_ip]
+            .into_iter()
+            .flatten()
+        {
             assert!(!ip.is_unspecified());
         }
         assert!(event.x_ip.is_some() || event.action == Action::Deleted);
