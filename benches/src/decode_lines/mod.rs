@@ -9,7 +9,7 @@ mod line;
 use decode::Profile;
 
 pub use expressions::Expressions;
-use line::Random;
+pub(crate) use line::Random;
 
 /// Distinct lines of a kind: too many for branch predictors to learn, few enough to stay in the cache as a datagram
 /// that was just received does.
