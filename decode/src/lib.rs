@@ -5,6 +5,7 @@
 //! - [`syslog`]: framing (RFC 3164, RFC 5424) and one module per vendor;
 //! - [`exporter`]: one exporter's messages as its configuration says: its patterns, its VRFs, its dialects;
 //! - [`zone`], `written`, `said`: times without zone or year, for exporters whose zone is said;
+//! - [`netflow`]: NetFlow v5, v9 and IPFIX;
 //! - `bytes`, `search`, `address`, `endpoint`, `protocol`, `time`, `value`: the readers that the grammars share.
 
 #![forbid(unsafe_code)]
@@ -13,6 +14,7 @@ mod address;
 mod bytes;
 mod endpoint;
 pub mod exporter;
+pub mod netflow;
 pub mod outcome;
 pub mod profile;
 mod protocol;

@@ -82,11 +82,21 @@ pub enum DecodeError {
     MissingField,
     /// No decoder for this kind of payload in this version.
     NoDecoder,
+    /// Flow records whose template did not come.
+    NoTemplate,
+    /// A flow template that does not fit its set, or has too many fields.
+    BadTemplate,
+    /// There is no room for more flow templates.
+    TooManyTemplates,
+    /// A natEvent that means different things in the dialects that fit the record's fields.
+    UnknownDialect,
+    /// A natEvent that means nothing, or nothing that fits the record's fields.
+    BadNatEvent,
 }
 
 impl DecodeError {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 19] = [
         Self::Empty,
         Self::TooLong,
         Self::TruncatedOnReceive,
@@ -101,6 +111,11 @@ impl DecodeError {
         Self::BadTime,
         Self::MissingField,
         Self::NoDecoder,
+        Self::NoTemplate,
+        Self::BadTemplate,
+        Self::TooManyTemplates,
+        Self::UnknownDialect,
+        Self::BadNatEvent,
     ];
 
     /// Stable word for metrics and dead letters.
@@ -120,6 +135,11 @@ impl DecodeError {
             Self::BadTime => "bad_time",
             Self::MissingField => "missing_field",
             Self::NoDecoder => "no_decoder",
+            Self::NoTemplate => "no_template",
+            Self::BadTemplate => "bad_template",
+            Self::TooManyTemplates => "too_many_templates",
+            Self::UnknownDialect => "unknown_dialect",
+            Self::BadNatEvent => "bad_nat_event",
         }
     }
 }
@@ -141,6 +161,11 @@ impl fmt::Display for DecodeError {
             Self::BadTime => "not a time",
             Self::MissingField => "a required field is missing",
             Self::NoDecoder => "no decoder for this kind of payload",
+            Self::NoTemplate => "the template did not come",
+            Self::BadTemplate => "not a template",
+            Self::TooManyTemplates => "no room for more templates",
+            Self::UnknownDialect => "natEvent dialect unknown, set a profile",
+            Self::BadNatEvent => "natEvent does not fit the fields of the record",
         })
     }
 }

@@ -93,3 +93,51 @@ fn no_line_of_an_exporter_with_settings_allocates() {
     assert_eq!(counts[1..], [0, 0], "allocations for {} lines", lines.len());
     assert!(events > 300, "{events} events");
 }
+
+/// The records of a datagram whose template is known, of NetFlow v9 and of IPFIX with variable fields.
+#[test]
+fn no_flow_record_allocates() {
+    struct Count(u64);
+    impl decode::netflow::Sink for Count {
+        fn event(&mut self, event: &event::Event<'_>, _origin: decode::netflow::Origin) {
+            std::hint::black_box(event);
+            self.0 += 1;
+        }
+    }
+    let fixture = |file: &str| {
+        let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures");
+        std::fs::read(folder.join(file)).expect("a fixture")
+    };
+    let hex = String::from_utf8(fixture("nfware/netflow_v9.hex")).expect("text");
+    let nfware: Vec<u8> = (0..hex.trim().len() / 2)
+        .map(|index| u8::from_str_radix(&hex[2 * index..2 * index + 2], 16).expect("hexadecimal"))
+        .collect();
+    let datagrams = [
+        nfware,
+        fixture("logstash-codec-netflow/ipfix_test_nokia_bras_tpl.dat"),
+        fixture("logstash-codec-netflow/ipfix_test_nokia_bras_data256.dat"),
+        fixture("logstash-codec-netflow/netflow5_test_juniper_mx80.dat"),
+    ];
+    let mut exporters = decode::netflow::Exporters::default();
+    let mut sink = Count(0);
+    let mut all = |sink: &mut Count| {
+        for (payload, tag) in datagrams.iter().zip(0..) {
+            let datagram = decode::netflow::Datagram {
+                exporter: std::net::IpAddr::from([192, 0, 2, 1]),
+                received_ns: 0,
+                tag,
+                payload,
+            };
+            exporters.decode(decode::netflow::Profile::Auto, &datagram, sink);
+        }
+    };
+    all(&mut sink);
+    let before = ALLOCATIONS.get();
+    (0..10).for_each(|_| all(&mut sink));
+    assert_eq!(
+        ALLOCATIONS.get() - before,
+        0,
+        "allocations once templates are known"
+    );
+    assert_eq!(sink.0, 11 * 11, "events");
+}

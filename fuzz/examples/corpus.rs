@@ -1,12 +1,13 @@
-//! Writes first inputs for the fuzz targets: whole logs of a few shapes, as natrail writes them, and the decoders' sample
-//! lines.
+//! Writes first inputs for the fuzz targets: whole logs of a few shapes, as natrail writes them, the decoders' sample
+//! lines, and flow records of real exporters.
 //!
 //! `cargo run --manifest-path fuzz/Cargo.toml --example corpus`, before the first `cargo fuzz run`.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
-use fuzz::Log;
 use fuzz::files::{Kind, push};
+use fuzz::{Log, flow};
 
 fn main() -> std::io::Result<()> {
     let corpus = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus");
@@ -42,7 +43,8 @@ fn main() -> std::io::Result<()> {
             .collect();
         std::fs::write(damage.join(format!("any-{number}")), octets)?;
     }
-    lines(&corpus)
+    lines(&corpus)?;
+    flow_records(&corpus)
 }
 
 /// The decoders' sample lines, for each target that decodes.
@@ -66,6 +68,39 @@ fn lines(corpus: &Path) -> std::io::Result<()> {
             for (number, line) in octets.split(|&octet| octet == b'\n').enumerate() {
                 std::fs::write(directory.join(format!("{name}-{number}")), line)?;
             }
+        }
+    }
+    Ok(())
+}
+
+/// The datagrams of each exporter among the decoder's fixtures, for the target of their version.
+fn flow_records(corpus: &Path) -> std::io::Result<()> {
+    let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../decode/tests/fixtures");
+    let mut stream = String::new();
+    let mut files: Vec<(String, Vec<u8>)> = Vec::new();
+    for line in std::fs::read_to_string(fixtures.join("decoded.txt"))?.lines() {
+        match line.split_once(' ') {
+            Some(("stream", name)) => name.clone_into(&mut stream),
+            Some(("file", name)) if !name.ends_with(".hex") => {
+                files.push((stream.clone(), std::fs::read(fixtures.join(name))?));
+            }
+            _ => {}
+        }
+    }
+    for (target, version) in [("netflow_v5", 5), ("netflow_v9", 9), ("ipfix", 10)] {
+        let folder = corpus.join(target);
+        std::fs::create_dir_all(&folder)?;
+        let of_version = files
+            .iter()
+            .filter(|(_, payload)| payload.get(1) == Some(&version));
+        let mut inputs: BTreeMap<&str, Vec<u8>> = BTreeMap::new();
+        for (stream, payload) in of_version {
+            // The first profile, and no restart.
+            let octets = inputs.entry(stream).or_insert_with(|| vec![0, u8::MAX]);
+            flow::push(octets, payload);
+        }
+        for (stream, octets) in inputs {
+            std::fs::write(folder.join(stream), octets)?;
         }
     }
     Ok(())

@@ -7,6 +7,7 @@
 pub mod decoding;
 pub mod files;
 pub mod pieces;
+pub mod flow;
 
 use std::collections::BTreeSet;
 use std::path::Path;

@@ -1,4 +1,9 @@
-//! `natrail decode`: what the decoders make of a file of messages.
+//! `natrail decode`: what the decoders make of a file of messages, or of a capture.
+//!
+//! - [`pcap`]: the datagrams of a capture; [`profile`]: the name of a profile, of either kind.
+
+mod pcap;
+mod profile;
 
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, BufWriter, IsTerminal, Write};
@@ -7,7 +12,6 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use clap::builder::{PossibleValuesParser, TypedValueParser};
 use config::Config;
 use decode::exporter::Settings;
 use decode::exporter::pattern::{Options, Pattern};
@@ -21,20 +25,28 @@ use serde::Serialize;
 /// Octets of input and output that are handled at once.
 const BUFFER_BYTES: usize = 256 * 1024;
 
-/// Show what is in messages, one JSON object for each line of input.
+/// Show what is in messages, one JSON object for each line of input, or for each UDP datagram of a capture.
 ///
 /// {"line":N,"events":[…],"error":null}: "error" is a reason, such as "truncated: message ends too early", where the
 /// line is refused, or one of its records while others gave events; "ignored" is added where it is known and no mapping. Lines may hold any octets.
 ///
-/// Exit codes: 0 all lines were read, whatever was in them; 2 the input cannot be read.
+/// With --pcap {"datagram":N,"exporter":"IP","kind":"netflow","events":[…],"templates":[…],"errors":[…]}: syslog and flow
+/// records are told apart by what they hold. Flow records that came before their template are shown with the datagram that
+/// brought it, and carry the "datagram" that they came in.
+///
+/// Exit codes: 0 all lines or datagrams were read, whatever was in them; 2 the input cannot be read.
 #[derive(clap::Args, Debug)]
 pub struct Args {
-    /// What the messages are
-    #[arg(long, value_enum)]
-    kind: MessageKind,
-    /// Format, as `natrail formats` lists them [default: what the configuration has for --exporter, else auto]
-    #[arg(long, value_name = "NAME", value_parser = profiles())]
-    profile: Option<Profile>,
+    /// What the messages are [default with --pcap: what they look like]
+    #[arg(long, value_enum, required_unless_present = "pcap")]
+    kind: Option<MessageKind>,
+    /// Format, as `natrail formats` lists them; with --pcap also how flow records are read [default: what the
+    /// configuration has for --exporter, else auto]
+    #[arg(long, value_name = "NAME", value_parser = profile::parser())]
+    profile: Option<profile::Named>,
+    /// Capture to read instead of lines, pcap or pcapng; - is standard input
+    #[arg(long, value_name = "FILE", conflicts_with_all = ["file", "exporter", "received", "pattern", "time_zone"])]
+    pcap: Option<PathBuf>,
     /// Address that the messages came from: all that the configuration says of it is used
     #[arg(long, value_name = "IP")]
     exporter: Option<IpAddr>,
@@ -55,15 +67,12 @@ pub struct Args {
 }
 
 /// What a listener receives.
-#[derive(clap::ValueEnum, Clone, Copy, Debug)]
+#[derive(clap::ValueEnum, Clone, Copy, Debug, PartialEq, Eq)]
 enum MessageKind {
     Syslog,
-}
-
-/// Reads the name of a profile.
-fn profiles() -> impl TypedValueParser<Value = Profile> {
-    let names = Profile::ALL.map(Profile::name);
-    PossibleValuesParser::new(names).try_map(|name| name.parse::<Profile>())
+    /// NetFlow v5, v9 and IPFIX
+    Netflow,
+    Radius,
 }
 
 /// Reads a pattern that has all the options that it needs in itself.
@@ -73,7 +82,12 @@ fn pattern(text: &str) -> Result<Pattern, String> {
 
 /// Runs the command. `config` is the configuration file that was named, if one was.
 pub fn run(args: Args, config: Option<&Path>) -> anyhow::Result<ExitCode> {
-    let MessageKind::Syslog = args.kind;
+    if let Some(file) = &args.pcap {
+        return pcap::run(file, args.kind, args.profile.unwrap_or_default());
+    }
+    if let Some(kind @ (MessageKind::Netflow | MessageKind::Radius)) = args.kind {
+        bail!("cannot read {kind:?} from lines: name a capture with --pcap");
+    }
     let mut exporter = Exporter::new(settings(&args, config)?);
     let received = args
         .received
@@ -128,14 +142,15 @@ pub fn reader_left(written: io::Result<()>) -> anyhow::Result<bool> {
 
 /// What is said of the exporter: by the configuration, and by the other arguments, which come first.
 fn settings(args: &Args, config: Option<&Path>) -> anyhow::Result<Settings> {
+    let profile = args.profile.map(profile::Named::syslog).transpose()?;
     let mut settings = match args.exporter {
-        Some(exporter) => configured(exporter, args.profile.is_some(), config)?,
+        Some(exporter) => configured(exporter, profile.is_some(), config)?,
         None => Settings {
             profile: args.pattern.is_empty().then_some(Profile::Auto),
             ..Settings::from(Profile::Auto)
         },
     };
-    settings.profile = args.profile.or(settings.profile);
+    settings.profile = profile.or(settings.profile);
     if args.time_zone.is_some() {
         settings.zone.clone_from(&args.time_zone);
     }

@@ -27,7 +27,7 @@ struct Bench {
 const BENCHES: &[Bench] = &[
     Bench {
         name: "decode",
-        about: "ns per line of each decoder",
+        about: "ns per line, or per flow record, of each decoder",
         program: "decode_bench",
         arguments: &[],
         only_named: false,

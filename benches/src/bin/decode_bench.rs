@@ -1,11 +1,13 @@
-//! Decoding in ns per line, beside the same grammars as regular expressions.
+//! Decoding in ns per line, beside the same grammars as regular expressions, and in ns per flow record, beside the
+//! netflow_parser crate.
 //!
 //! All read the same lines in alternating rounds of one run; the medians are compared. Decoding is measured with the
 //! device's own profile, and with `auto`. `--json` prints one object per measure, else a table. Where
 //! `NATRAIL_PEER_CGN_EC` names a checkout of cgn-ec-consumer, its Python handlers read the lines of the vendors that they
 //! know in the same run; `--peers` measures these alone. `--count KIND PASSES`
 //! decodes its lines a fixed number of times and does nothing else, as `auto` if the kind ends with `_auto`: run under
-//! `valgrind --tool=callgrind`, the difference of two counts is the instructions per line.
+//! `valgrind --tool=callgrind`, the difference of two counts is the instructions per line. `--flow` measures the flow records
+//! alone.
 
 use std::hint::black_box;
 use std::process::ExitCode;
@@ -14,6 +16,7 @@ use std::time::Instant;
 use decode::Profile;
 use natrail_benches::decode_lines::peer::Peer;
 use natrail_benches::decode_lines::{Expressions, LINES, Lines};
+use natrail_benches::flow::{self, Records};
 use natrail_benches::measure::Measure;
 
 const ROUNDS: usize = 41;
@@ -27,14 +30,23 @@ fn main() -> ExitCode {
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
         [] => {
             table();
+            println!();
+            flow_table();
             peers(|measure| println!("{measure}"));
         }
         ["--json"] => {
             json();
+            flow_json();
             peers(|measure| println!("{}", measure.json()));
         }
+        ["--flow"] => flow_table(),
+        ["--flow", "--json"] => flow_json(),
         ["--peers"] => peers(|measure| println!("{}", measure.json())),
         ["--count", kind, passes] => {
+            if let (Some(records), Ok(passes)) = (Records::named(kind), passes.parse()) {
+                flow::count(records, passes);
+                return ExitCode::SUCCESS;
+            }
             let (name, as_auto) = match kind.strip_suffix("_auto") {
                 Some(name) => (name, true),
                 None => (kind, false),
@@ -51,9 +63,11 @@ fn main() -> ExitCode {
 }
 
 fn usage() -> ExitCode {
-    let kinds: Vec<_> = Lines::ALL.iter().map(|lines| lines.name()).collect();
+    let lines = Lines::ALL.iter().map(|lines| lines.name());
+    let records = Records::ALL.iter().map(|records| records.name());
+    let kinds: Vec<_> = lines.chain(records).collect();
     eprintln!(
-        "usage: decode_bench [--json | --peers | --count KIND[_auto] PASSES]\nkinds: {}",
+        "usage: decode_bench [--flow] [--json] | --peers | --count KIND[_auto] PASSES\nkinds: {}",
         kinds.join(", ")
     );
     ExitCode::from(2)
@@ -121,6 +135,18 @@ fn peers(print: impl Fn(&Measure)) {
             Ok(None) => {}
             Err(error) => eprintln!("{}: {error:#}", kind.name()),
         }
+    }
+}
+
+fn flow_table() {
+    for records in Records::ALL {
+        println!("{}", flow::measure(records));
+    }
+}
+
+fn flow_json() {
+    for records in Records::ALL {
+        println!("{}", flow::measure(records).json());
     }
 }
 

@@ -11,7 +11,7 @@ pub mod peer;
 use decode::Profile;
 
 pub use expressions::Expressions;
-use line::Random;
+pub(crate) use line::Random;
 
 /// Distinct lines of a kind: too many for branch predictors to learn, few enough to stay in the cache as a datagram
 /// that was just received does.

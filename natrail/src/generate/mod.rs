@@ -3,11 +3,13 @@
 //! - [`pool`]: subscribers, outside addresses, destinations;
 //! - [`cgn`]: what happens on one CGN, one event after the other;
 //! - [`nfware`], [`juniper`]: how the event is announced; [`render`]: numbers, addresses and times as text;
+//! - [`flow`]: many events in a datagram of flow records;
 //! - [`expect`]: what a perfect system would store;
 //! - [`send`]: sockets and pace.
 
 mod cgn;
 mod expect;
+mod flow;
 mod juniper;
 mod nfware;
 mod pool;
@@ -28,6 +30,7 @@ use render::Clockface;
 
 /// Send the log messages of CGNs whose subscribers open and close sessions.
 ///
+/// A message is a syslog line, or a datagram of flow records with twenty events; one of 256 of those holds templates alone.
 /// Everything but the time follows from the seed. Each exporter is a CGN of its own, with subscribers and outside
 /// addresses of its own, and with a source address of its own. Messages carry the time at which they are sent.
 #[derive(clap::Args, Debug)]
@@ -73,6 +76,10 @@ enum Format {
     Nfware,
     /// Juniper SRX and MX-SPC3, structured data: sessions, port blocks.
     Juniper,
+    /// IPFIX as RFC 8158 has it, NAT44 and NAT64: sessions, port mappings, port blocks, addresses.
+    IpfixNat44,
+    /// NetFlow v9 as Cisco IOS-XE sends it (NEL): sessions, port mappings, port blocks.
+    NelV9,
 }
 
 impl Format {
@@ -80,6 +87,25 @@ impl Format {
         match self {
             Self::Nfware => nfware::TRAITS,
             Self::Juniper => juniper::TRAITS,
+            Self::IpfixNat44 => flow::RFC8158.traits,
+            Self::NelV9 => flow::NEL.traits,
+        }
+    }
+
+    /// How flow records are made; `None` for syslog.
+    const fn flow(self) -> Option<&'static flow::Style> {
+        match self {
+            Self::Nfware | Self::Juniper => None,
+            Self::IpfixNat44 => Some(&flow::RFC8158),
+            Self::NelV9 => Some(&flow::NEL),
+        }
+    }
+
+    /// Most events of a message.
+    const fn events_per_message(self) -> u64 {
+        match self.flow() {
+            Some(_) => flow::EVENTS_PER_DATAGRAM as u64,
+            None => 1,
         }
     }
 }
@@ -93,10 +119,13 @@ struct Announcer {
     host: String,
     clock: Clockface,
     last_us: i64,
+    flow: Option<flow::Exporter>,
 }
 
 impl Announcer {
-    fn new(format: Format, size: Size, seed: u64) -> anyhow::Result<Self> {
+    /// `size.events` is the number of messages.
+    fn new(format: Format, mut size: Size, seed: u64) -> anyhow::Result<Self> {
+        size.events *= format.events_per_message();
         let cgn = Cgn::new(format.traits(), size, seed).map_err(anyhow::Error::msg)?;
         let host = format!("cgn{}", size.exporter + 1);
         Ok(Self {
@@ -105,27 +134,32 @@ impl Announcer {
             host,
             clock: Clockface::default(),
             last_us: 0,
+            flow: format.flow().map(flow::Exporter::new),
         })
     }
 
-    /// Replaces `line` with the next message, announced at `now_us` (since 1970) or just after the message before.
-    fn next(&mut self, now_us: i64, line: &mut Vec<u8>) -> Event<'_> {
+    /// Replaces `message` with the next one, announced at `now_us` (since 1970) or just after the message before, and gives
+    /// its events to `each`.
+    fn next(&mut self, now_us: i64, message: &mut Vec<u8>, mut each: impl FnMut(&Event<'_>)) {
+        message.clear();
+        if let Some(flow) = &mut self.flow {
+            // A device states ms: whatever happens within one has the same time.
+            self.last_us = now_us.max(self.last_us);
+            flow.message(message, &mut self.cgn, self.last_us * 1000, each);
+            return;
+        }
         // No two messages of an exporter have the same time.
         self.last_us = now_us.max(self.last_us + 1);
         let now_ns = self.last_us * 1000;
         let (mut event, detail) = self.cgn.step(now_ns);
-        line.clear();
-        match self.format {
-            Format::Nfware => {
-                nfware::stamp(&mut event, now_ns);
-                nfware::line(line, &mut self.clock, &self.host, &event);
-            }
-            Format::Juniper => {
-                juniper::stamp(&mut event, now_ns, &detail);
-                juniper::line(line, &mut self.clock, &self.host, now_ns, &event, &detail);
-            }
+        if self.format == Format::Juniper {
+            juniper::stamp(&mut event, now_ns, &detail);
+            juniper::line(message, &mut self.clock, &self.host, now_ns, &event, &detail);
+        } else {
+            nfware::stamp(&mut event, now_ns);
+            nfware::line(message, &mut self.clock, &self.host, &event);
         }
-        event
+        each(&event);
     }
 }
 
@@ -186,10 +220,11 @@ pub fn run(args: Args) -> anyhow::Result<ExitCode> {
         expected.clear();
         expected_ends.clear();
         for line in &mut lines[..burst] {
-            let event = announcer.next(now_us, line);
-            if expect_file.is_some() {
-                expect::line(&mut expected, &mut expect_clock, exporter.address, &event);
-            }
+            announcer.next(now_us, line, |event| {
+                if expect_file.is_some() {
+                    expect::line(&mut expected, &mut expect_clock, exporter.address, event);
+                }
+            });
             expected_ends.push(expected.len());
         }
 

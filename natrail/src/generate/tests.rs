@@ -37,8 +37,11 @@ fn announce(format: Format, events: u64, seed: u64) -> Vec<Announced> {
     (0..events as i64)
         .map(|index| {
             let mut line = Vec::new();
-            let event = announcer.next(NOW_US + index * 1700, &mut line);
-            let (expected, mapping_start_ns) = (json(&mut clock, &event), event.mapping_start_ns);
+            let (mut expected, mut mapping_start_ns) = (String::new(), None);
+            announcer.next(NOW_US + index * 1700, &mut line, |event| {
+                expected.push_str(&json(&mut clock, event));
+                mapping_start_ns = event.mapping_start_ns;
+            });
             Announced {
                 line,
                 expected,
@@ -56,7 +59,7 @@ fn json(clock: &mut Clockface, event: &Event<'_>) -> String {
 
 #[test]
 fn a_seed_makes_the_same_lines_and_another_one_others() {
-    for format in [Format::Nfware, Format::Juniper] {
+    for format in [Format::Nfware, Format::Juniper, Format::IpfixNat44, Format::NelV9] {
         assert!(
             announce(format, 5000, 7) == announce(format, 5000, 7),
             "{format:?}"
@@ -89,6 +92,68 @@ fn every_line_decodes_to_the_event_that_is_expected() {
                     assert_eq!(event.mapping_start_ns, *mapping_start_ns, "{text}");
                 });
                 assert_eq!(outcome, Ok(Outcome::Events(1)), "{text}");
+            }
+        }
+    }
+}
+
+/// Each datagram, read with its exporter's templates, is what is expected, and no record is missing by the sequence.
+#[test]
+fn every_flow_record_decodes_to_the_event_that_is_expected() {
+    use decode::netflow::{Datagram, Exporters, Origin, Profile, Refused, Sink};
+
+    struct Found {
+        clock: Clockface,
+        events: String,
+        kinds: [u64; 4],
+    }
+    impl Sink for Found {
+        fn event(&mut self, event: &Event<'_>, _origin: Origin) {
+            self.events.push_str(&json(&mut self.clock, event));
+            self.kinds[event.kind as usize] += 1;
+        }
+        fn refused(&mut self, refused: &Refused<'_>, _origin: Origin) {
+            panic!("{refused}");
+        }
+    }
+
+    for (format, profiles) in [
+        (
+            Format::IpfixNat44,
+            [Profile::Rfc8158, Profile::Vpp, Profile::Auto],
+        ),
+        (Format::NelV9, [Profile::Legacy, Profile::Nfware, Profile::Auto]),
+    ] {
+        let announced = announce(format, 1500, 3);
+        for profile in profiles {
+            let mut exporters = Exporters::default();
+            let mut sink = Found {
+                clock: Clockface::default(),
+                events: String::new(),
+                kinds: [0; 4],
+            };
+            for one in &announced {
+                assert!(one.line.len() <= 1472, "{} octets", one.line.len());
+                let datagram = Datagram {
+                    exporter: EXPORTER,
+                    received_ns: 0,
+                    tag: 0,
+                    payload: &one.line,
+                };
+                exporters.decode(profile, &datagram, &mut sink);
+                assert_eq!(sink.events, one.expected, "{profile}");
+                sink.events.clear();
+            }
+            let [sessions, ports, blocks, addresses] = sink.kinds;
+            assert!(
+                sessions > 20_000 && ports > 100 && blocks > 200,
+                "{:?}",
+                sink.kinds
+            );
+            assert_eq!(addresses > 50, format == Format::IpfixNat44);
+            let (_, _, _, sequence) = exporters.sequences().next().expect("one domain");
+            if profile != Profile::Vpp {
+                assert_eq!(sequence.counters, decode::netflow::SequenceCounters::default());
             }
         }
     }
