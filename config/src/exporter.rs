@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use decode::{Profile, netflow};
 use decode::exporter::pattern::{EventWord, Options, Pattern, WORD_BYTES_MAX, Words};
 use decode::exporter::vrf::VrfNames;
 use decode::exporter::{Dialects, PATTERNS_MAX, Settings, Unit};
 use decode::zone::Zone;
+use decode::{Profile, netflow};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error as _};
 

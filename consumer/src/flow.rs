@@ -112,7 +112,8 @@ impl Flows {
                 );
             }
         }
-        let streams: FxHashMap<i32, Stream> = states.iter().map(|(stream, state)| (state.id, *stream)).collect();
+        let streams: FxHashMap<i32, Stream> =
+            states.iter().map(|(stream, state)| (state.id, *stream)).collect();
         for sets in state.parked.chunk_by(|a, b| a.place == b.place) {
             if let Some(&stream) = streams.get(&sets[0].place.0) {
                 flows.restore_parked(stream, sets);
@@ -184,7 +185,13 @@ impl Flows {
             tag,
             payload: datagram.payload,
         };
-        let mut sorting = Sorting::new(&mut self.kept, filling, tag, datagram.exporter, datagram.received_ns);
+        let mut sorting = Sorting::new(
+            &mut self.kept,
+            filling,
+            tag,
+            datagram.exporter,
+            datagram.received_ns,
+        );
         let summary = self.exporters.decode(profile, &received, &mut sorting);
         sorting.finish(index, datagram, summary)
     }
@@ -200,7 +207,9 @@ impl Flows {
             return Ok(());
         }
         *looked = now_ns;
-        let end_ns = i64::try_from(now_ns).unwrap_or(i64::MAX).saturating_sub(PARKED_AGE_MAX_NS);
+        let end_ns = i64::try_from(now_ns)
+            .unwrap_or(i64::MAX)
+            .saturating_sub(PARKED_AGE_MAX_NS);
         let old: FxHashSet<u64> = self
             .kept
             .waiting

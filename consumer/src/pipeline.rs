@@ -232,7 +232,11 @@ async fn try_open(url: &str, bus: &str, streams: &[(String, i32)]) -> Result<Ope
             .map_err(StoreError::query("setting lock_timeout"))?;
         writers.push(Writer::new(client));
     }
-    Ok(Opened { writers, states, flow })
+    Ok(Opened {
+        writers,
+        states,
+        flow,
+    })
 }
 
 /// The connections of one epoch.

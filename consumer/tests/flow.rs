@@ -24,7 +24,10 @@ const OPEN: &str = "SELECT count(*) FROM (
 
 /// A datagram of NFWare's vCGNAT: a template, and ten sessions.
 fn nfware() -> Vec<u8> {
-    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../decode/tests/fixtures/nfware/netflow_v9.hex");
+    let file = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/../decode/tests/fixtures/nfware/netflow_v9.hex"
+    );
     let hex = std::fs::read_to_string(file).expect("the fixture");
     let hex = hex.trim();
     (0..hex.len() / 2)
@@ -97,7 +100,7 @@ fn a_real_exporters_datagram_gives_its_rows() {
         ("SELECT count(DISTINCT frame_index) FROM natrail.session", 20),
         (
             "SELECT count(*) FROM natrail.session WHERE src_ip = 1683464947 AND src_port = 7192 AND x_ip = 3405804019
-                 AND x_port = 30291 AND vrf = 'blue' AND time_source = 1
+                 AND x_port = 30291 AND vrf = 'blue' AND time_source = 2
                  AND ts = 'epoch'::timestamptz + 1748520000123 * interval '1 millisecond'",
             2,
         ),
@@ -129,27 +132,42 @@ fn records_wait_for_their_template_over_a_kill_and_are_stored_once() {
     assert_eq!(setup.integer(OPEN), 0, "closes while records wait");
     consumer.process.kill().expect("SIGKILL");
 
-    setup.send_frame(0, PayloadKind::Netflow, &[from(1, RECEIVED_NS + 61 * S, &template)]);
+    setup.send_frame(
+        0,
+        PayloadKind::Netflow,
+        &[from(1, RECEIVED_NS + 61 * S, &template)],
+    );
     setup.flush();
     let mut consumer = setup.start("[0]", "");
     wait_for_position(&setup, 2, &consumer);
     let of_first = "SELECT count(DISTINCT frame_index) FROM natrail.session WHERE frame_offset = 0
          AND received = 'epoch'::timestamptz + 1748531000 * interval '1 second'";
     assert_eq!(setup.integer(of_first), 10, "as the datagram that they came in");
-    assert_eq!(setup.integer("SELECT count(*) FROM natrail.parked_set"), 1, "the other exporter's");
+    assert_eq!(
+        setup.integer("SELECT count(*) FROM natrail.parked_set"),
+        1,
+        "the other exporter's"
+    );
     assert_eq!((cell(&setup, "parked"), cell(&setup, "unparked")), (2, 1));
     assert_eq!(setup.integer(OPEN), 0, "closes");
     consumer.process.kill().expect("SIGKILL");
 
     // The template is known from now on.
-    setup.send_frame(0, PayloadKind::Netflow, &[from(1, RECEIVED_NS + 62 * S, &records)]);
+    setup.send_frame(
+        0,
+        PayloadKind::Netflow,
+        &[from(1, RECEIVED_NS + 62 * S, &records)],
+    );
     setup.flush();
     let mut consumer = setup.start("[0]", "");
     wait_for_position(&setup, 3, &consumer);
     assert_eq!(setup.integer("SELECT count(*) FROM natrail.session"), 20);
     let origins = "SELECT count(DISTINCT (stream, frame_offset, frame_index)) FROM natrail.session";
     assert_eq!(setup.integer(origins), 20);
-    assert_eq!(setup.integer("SELECT sum(dead_letters)::int8 FROM natrail.stream"), 0);
+    assert_eq!(
+        setup.integer("SELECT sum(dead_letters)::int8 FROM natrail.stream"),
+        0
+    );
     consumer.process.stop(common::PATIENCE).expect("stops");
 }
 
@@ -196,7 +214,12 @@ fn what_waits_in_vain_is_a_dead_letter_and_what_is_no_mapping_is_ignored() {
         assert_eq!(setup.integer(sql), expected, "{sql}");
     }
     for (reason, count) in [("traffic_flow", 1.0), ("templates_alone", 2.0)] {
-        wait_for_metric(&consumer, "natrail_consumer_ignored_total", &[("reason", reason)], count);
+        wait_for_metric(
+            &consumer,
+            "natrail_consumer_ignored_total",
+            &[("reason", reason)],
+            count,
+        );
     }
     for reason in ["no_template", "bad_nat_event", "unknown_format"] {
         let labels = [("reason", reason)];

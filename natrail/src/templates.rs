@@ -16,7 +16,7 @@ use crate::trace::table;
 /// Show the templates of NetFlow v9 and IPFIX that were received: without them, records cannot be read.
 ///
 /// "SINCE" is when the template came for the first time as it is now. Fields are named as IANA names them, with their
-/// octets; `ie` and a number is one that has no name here, of another enterprise with its number in front.
+/// octets; those that have no name here are shown as their number, of another enterprise as enterprise/number.
 #[derive(clap::Args, Debug)]
 pub struct Args {
     /// Those of one exporter
@@ -94,8 +94,13 @@ fn fields(template: &flow::Template) -> Vec<Field> {
         Version::Ipfix
     };
     let mut exporters = Exporters::default();
-    let restored =
-        exporters.restore_template(key.exporter, version, key.domain, template.is_options, &template.wire);
+    let restored = exporters.restore_template(
+        key.exporter,
+        version,
+        key.domain,
+        template.is_options,
+        &template.wire,
+    );
     if restored.is_err() {
         return Vec::new();
     }

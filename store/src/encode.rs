@@ -6,9 +6,9 @@ use event::{Batch, Kind};
 
 use crate::buffer::{BUFFER_BYTES, Pool, PooledBytes, Segment};
 use crate::ingest::Advance;
-use crate::{flow, layout};
 use crate::ledger::Changes;
 use crate::time::day_of;
+use crate::{flow, layout};
 
 /// Signature, flags and extension length of the format (PostgreSQL manual, COPY, "Binary Format").
 const HEADER: [u8; 19] = *b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";

@@ -256,11 +256,20 @@ impl Statements {
         templates.sort_unstable_by_key(|template| template.key);
         let exporters: Vec<IpAddr> = templates.iter().map(|template| template.key.exporter).collect();
         let versions: Vec<i16> = templates.iter().map(|template| template.key.version).collect();
-        let domains: Vec<i64> = templates.iter().map(|template| template.key.domain.into()).collect();
+        let domains: Vec<i64> = templates
+            .iter()
+            .map(|template| template.key.domain.into())
+            .collect();
         let ids: Vec<i32> = templates.iter().map(|template| template.key.id.into()).collect();
         let options: Vec<bool> = templates.iter().map(|template| template.is_options).collect();
-        let wires: Vec<&[u8]> = templates.iter().map(|template| template.wire.as_slice()).collect();
-        let updated: Vec<PgTime> = templates.iter().map(|template| PgTime(template.updated_ns)).collect();
+        let wires: Vec<&[u8]> = templates
+            .iter()
+            .map(|template| template.wire.as_slice())
+            .collect();
+        let updated: Vec<PgTime> = templates
+            .iter()
+            .map(|template| PgTime(template.updated_ns))
+            .collect();
         client
             .execute(
                 &self.templates,

@@ -12,12 +12,12 @@ use tokio_postgres::{Client, Statement};
 
 use crate::buffer::Segment;
 pub use crate::encode::{EncodedBatch, Encoder};
-use crate::{flow, layout};
 use crate::ledger::{self, Changes};
 use crate::partition::Partitions;
 use crate::sources::{self, Statements};
 pub use crate::sources::{SOURCES_MAX, SourceState};
 use crate::{CommitError, StoreError};
+use crate::{flow, layout};
 
 /// A stream as the database knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
