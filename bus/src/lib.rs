@@ -210,7 +210,7 @@ pub struct DeadLetter<'a> {
     pub index: u32,
     pub exporter: std::net::IpAddr,
     pub received_ns: u64,
-    /// Stable word, as `decode::DecodeError::name` gives it.
+    /// Begins with a stable word, as `decode::DecodeError::name` gives it; of flow records, a colon and details follow.
     pub reason: &'a str,
     pub payload: &'a [u8],
 }

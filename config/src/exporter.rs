@@ -4,11 +4,11 @@ use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use decode::Profile;
 use decode::exporter::pattern::{EventWord, Options, Pattern, WORD_BYTES_MAX, Words};
 use decode::exporter::vrf::VrfNames;
 use decode::exporter::{Dialects, PATTERNS_MAX, Settings, Unit};
 use decode::zone::Zone;
+use decode::{Profile, netflow};
 use ipnet::IpNet;
 use serde::{Deserialize, Deserializer, de::Error as _};
 
@@ -67,6 +67,9 @@ struct Keys {
     /// them claims is of no known format.
     #[serde(default, deserialize_with = "parsed")]
     profile: Option<Profile>,
+    /// How its NetFlow and IPFIX are read: `auto`, or a profile of docs/netflow.md. If absent: `auto`.
+    #[serde(default, deserialize_with = "parsed")]
+    flow_profile: Option<netflow::Profile>,
     /// Zone of its clock, for times that name none: an IANA name, `UTC`, or an offset such as `+03:00`. If absent, such times
     /// are no absolute times, and the receive time counts.
     #[serde(default, deserialize_with = "parsed")]
@@ -190,6 +193,7 @@ impl TryFrom<Keys> for Exporter {
             burst: keys.burst.unwrap_or(keys.rate_max.min(BURST_MAX)),
             settings: Settings {
                 profile: keys.profile.or(otherwise),
+                flow: keys.flow_profile.unwrap_or_default(),
                 zone: keys.time_zone,
                 vrf,
                 dialects: Dialects {

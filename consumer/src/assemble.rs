@@ -15,6 +15,7 @@ use store::clock::Reading;
 use store::ingest::{Advance, EncodedBatch, Encoder, StreamState};
 use wire::frame::{Datagram, Frame, FrameError, PayloadKind};
 
+use crate::flow::Flows;
 use crate::ledger::Ledger;
 use crate::metrics::{BAD_FRAMES, Tally, bad_frame_index};
 use crate::profiles::Profiles;
@@ -59,6 +60,7 @@ pub struct Assembler {
     places: HashMap<Stream, Place>,
     open: Open,
     ledger: Ledger,
+    flows: Flows,
     missing_said: Repeat,
     repeats_said: Repeat,
     clocks_read: Option<Instant>,
@@ -78,11 +80,11 @@ struct Place {
 
 /// What the open batch holds beside its rows.
 #[derive(Debug, Default)]
-struct Open {
+pub(crate) struct Open {
     since: Option<Instant>,
     bytes: usize,
     letters: bool,
-    tally: Tally,
+    pub tally: Tally,
 }
 
 impl Assembler {
@@ -101,15 +103,18 @@ impl Assembler {
             places: HashMap::new(),
             open: Open::default(),
             ledger: Ledger::new(Repeat::every(SAY_AGAIN)),
+            flows: Flows::default(),
             missing_said: Repeat::every(SAY_AGAIN),
             repeats_said: Repeat::every(SAY_AGAIN),
             clocks_read: None,
         }
     }
 
-    /// Forgets everything that was not sealed, and goes on at the database's positions, with the sources it has.
-    pub fn start(&mut self, states: &[(Stream, StreamState)]) {
+    /// Forgets everything that was not sealed, and goes on at the database's positions, with what it has of sources and
+    /// exporters.
+    pub fn start(&mut self, states: &[(Stream, StreamState)], flow: &store::flow::State) {
         self.stop();
+        self.flows = Flows::restore(flow, states);
         self.places = states
             .iter()
             .map(|(stream, state)| {
@@ -131,6 +136,7 @@ impl Assembler {
         self.places.clear();
         self.batch.clear();
         self.ledger.clear();
+        self.flows = Flows::default();
         self.open = Open::default();
     }
 
@@ -193,8 +199,16 @@ impl Assembler {
                     frame.datagrams().for_each(|page| filling.ledger.page(&page));
                     return Ok(());
                 }
+                let is_flow = frame.kind() == PayloadKind::Netflow;
+                if is_flow {
+                    self.flows.give_up_old(&mut filling, frame.opened_ns())?;
+                }
                 for (index, datagram) in frame.datagrams().enumerate() {
-                    filling.datagram(frame.kind(), index as u32, &datagram)?;
+                    if is_flow && !datagram.truncated {
+                        self.flows.datagram(&mut filling, index as u32, &datagram)?;
+                    } else {
+                        filling.datagram(frame.kind(), index as u32, &datagram)?;
+                    }
                 }
                 Ok(())
             }
@@ -227,7 +241,8 @@ impl Assembler {
         let encoded = self
             .encoder
             .encode(&self.batch, advances)
-            .with_ledger(self.ledger.take_changes());
+            .with_ledger(self.ledger.take_changes())
+            .with_flow(self.flows.take_changes());
         let tally = std::mem::take(&mut self.open).tally;
         debug_assert_eq!(tally.rows(), self.batch.rows() as u64);
         self.batch.clear();
@@ -252,16 +267,16 @@ impl Assembler {
 }
 
 /// One frame on its way into the open batch.
-struct Filling<'a> {
-    stream: Stream,
-    offset: i64,
-    next_event: i32,
-    step: &'a mut Advance,
-    profiles: &'a mut Profiles,
-    batch: &'a mut Batch,
+pub(crate) struct Filling<'a> {
+    pub stream: Stream,
+    pub offset: i64,
+    pub next_event: i32,
+    pub step: &'a mut Advance,
+    pub profiles: &'a mut Profiles,
+    pub batch: &'a mut Batch,
     letters: &'a mut dyn DeadLetterSender,
-    open: &'a mut Open,
-    ledger: &'a mut Ledger,
+    pub open: &'a mut Open,
+    pub ledger: &'a mut Ledger,
     missing_said: &'a Repeat,
     repeats_said: &'a Repeat,
 }
@@ -334,31 +349,32 @@ impl Filling<'_> {
                 counts.events += u64::from(events);
                 self.step.partly += 1;
                 self.open.tally.partly += 1;
-                self.undecoded(index, datagram, error)
+                self.undecoded(index, datagram, error, error.name())
             }
             Err(reason) => {
                 counts.dead_letters += 1;
-                self.undecoded(index, datagram, reason)
+                self.undecoded(index, datagram, reason, reason.name())
             }
         }
     }
 
-    /// A datagram that cannot be decoded, or not all of it.
-    fn undecoded(
+    /// A datagram that cannot be decoded, or not all of it. `reason` begins with the error's name.
+    pub(crate) fn undecoded(
         &mut self,
         index: u32,
         datagram: &Datagram<'_>,
-        reason: DecodeError,
+        error: DecodeError,
+        reason: &str,
     ) -> Result<(), BusError> {
         self.step.dead_letters += 1;
-        self.open.tally.dead_letters[reason as usize] += 1;
+        self.open.tally.dead_letters[error as usize] += 1;
         self.letter(&DeadLetter {
             stream: self.stream,
             offset: self.offset,
             index,
             exporter: datagram.exporter,
             received_ns: datagram.received_ns,
-            reason: reason.name(),
+            reason,
             payload: datagram.payload,
         })
     }
@@ -413,7 +429,7 @@ impl Filling<'_> {
         })
     }
 
-    fn letter(&mut self, letter: &DeadLetter<'_>) -> Result<(), BusError> {
+    pub(crate) fn letter(&mut self, letter: &DeadLetter<'_>) -> Result<(), BusError> {
         self.open.letters = true;
         self.letters.send(letter, DEAD_LETTER_WAIT)
     }

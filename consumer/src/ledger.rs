@@ -31,10 +31,14 @@ pub struct Counts {
     pub rows: u64,
     pub repeated: u64,
     pub missing_frames: u64,
+    pub parked: u64,
+    pub unparked: u64,
+    pub sequence_gap: u64,
+    pub sequence_late: u64,
 }
 
 impl Counts {
-    fn cells(&self) -> [(Cell, u64); 8] {
+    fn cells(&self) -> [(Cell, u64); 12] {
         [
             (Cell::Taken, self.taken),
             (Cell::Stored, self.stored),
@@ -44,6 +48,10 @@ impl Counts {
             (Cell::Rows, self.rows),
             (Cell::Repeated, self.repeated),
             (Cell::MissingFrames, self.missing_frames),
+            (Cell::Parked, self.parked),
+            (Cell::Unparked, self.unparked),
+            (Cell::SequenceGap, self.sequence_gap),
+            (Cell::SequenceLate, self.sequence_late),
         ]
     }
 }

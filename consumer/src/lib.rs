@@ -8,6 +8,7 @@
 //! - [`assemble`]: frames to batches: decoding, dead letters, limits;
 //! - [`sources`]: which frames came before, and which are missing;
 //! - [`ledger`]: where every datagram is, by exporter and minute;
+//! - `flow`: flow records, and what is known of their exporters;
 //! - [`profiles`]: what reads an exporter, and what is known of it;
 //! - [`clocks`]: how far the clocks of exporters are off;
 //! - [`pipeline`]: the two connections: COPY overlaps, commits keep their order;
@@ -16,6 +17,7 @@
 
 pub mod assemble;
 pub mod clocks;
+mod flow;
 pub mod ledger;
 pub mod metrics;
 pub mod pipeline;

@@ -57,6 +57,14 @@ pub struct Tally {
     pub duplicate_frames: u64,
     /// Frames that their source numbered and that never came.
     pub missing_frames: u64,
+    /// Datagrams of flow records of which all that may be an event waits for a template.
+    pub parked: u64,
+    /// Those of them that became something else.
+    pub unparked: u64,
+    /// Sequence numbers that exporters of flow records passed over.
+    pub sequence_gap: u64,
+    /// Those of them that came late.
+    pub sequence_late: u64,
 }
 
 impl Tally {
@@ -78,6 +86,10 @@ pub struct Metrics {
     bad_frames: [AtomicU64; BAD_FRAMES.len()],
     duplicate_frames: AtomicU64,
     missing_frames: AtomicU64,
+    parked: AtomicU64,
+    unparked: AtomicU64,
+    sequence_gap: AtomicU64,
+    sequence_late: AtomicU64,
     batches: AtomicU64,
     pub recoveries: AtomicU64,
     pub fenced: AtomicU64,
@@ -111,6 +123,10 @@ impl Metrics {
         add(&self.datagrams, tally.datagrams);
         add(&self.duplicate_frames, tally.duplicate_frames);
         add(&self.missing_frames, tally.missing_frames);
+        add(&self.parked, tally.parked);
+        add(&self.unparked, tally.unparked);
+        add(&self.sequence_gap, tally.sequence_gap);
+        add(&self.sequence_late, tally.sequence_late);
         add(&self.partly, tally.partly);
         add(&self.batches, 1);
         for (totals, more) in [
@@ -222,6 +238,30 @@ impl Metrics {
             help,
             of(&self.missing_frames),
         );
+        for (name, help, count) in [
+            (
+                "natrail_consumer_parked_total",
+                "Datagrams of flow records that came before their template.",
+                &self.parked,
+            ),
+            (
+                "natrail_consumer_unparked_total",
+                "Those of the parked datagrams that are stored, ignored or dead letters by now.",
+                &self.unparked,
+            ),
+            (
+                "natrail_consumer_sequence_gap_total",
+                "Sequence numbers that exporters of flow records passed over.",
+                &self.sequence_gap,
+            ),
+            (
+                "natrail_consumer_sequence_late_total",
+                "Sequence numbers that had been passed over, and came late.",
+                &self.sequence_late,
+            ),
+        ] {
+            text.single(name, counter, help, of(count));
+        }
         text.single(
             "natrail_consumer_rows_committed_total",
             counter,

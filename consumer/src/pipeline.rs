@@ -41,6 +41,7 @@ pub enum Report {
     Opened {
         epoch: u64,
         states: Vec<(Stream, StreamState)>,
+        flow: store::flow::State,
     },
     Committed {
         epoch: u64,
@@ -160,7 +161,11 @@ async fn serve(
                     reports: reports.clone(),
                     touched: touched.clone(),
                 });
-                let _ = reports.send(Report::Opened { epoch: mine, states });
+                let _ = reports.send(Report::Opened {
+                    epoch: mine,
+                    states,
+                    flow: opened.flow,
+                });
             }
             Request::Write { epoch: mine, sealed } => {
                 if let Some(open) = &mut lanes
@@ -187,6 +192,7 @@ async fn ended(epoch: &watch::Receiver<u64>, mine: u64) {
 struct Opened {
     writers: Vec<Writer>,
     states: Vec<StreamState>,
+    flow: store::flow::State,
 }
 
 /// Tries until it succeeds.
@@ -215,6 +221,8 @@ async fn open(url: &str, bus: &str, streams: &[Stream], said: &Repeat) -> Opened
 async fn try_open(url: &str, bus: &str, streams: &[(String, i32)]) -> Result<Opened, StoreError> {
     let first = store::connect::connect(url).await?;
     let states = open_streams(&first, bus, streams).await?;
+    let ids: Vec<i32> = states.iter().map(|state| state.id).collect();
+    let flow = store::flow::load(&first, &ids).await?;
     let second = store::connect::connect(url).await?;
     let mut writers = Vec::new();
     for client in [first, second] {
@@ -224,7 +232,11 @@ async fn try_open(url: &str, bus: &str, streams: &[(String, i32)]) -> Result<Ope
             .map_err(StoreError::query("setting lock_timeout"))?;
         writers.push(Writer::new(client));
     }
-    Ok(Opened { writers, states })
+    Ok(Opened {
+        writers,
+        states,
+        flow,
+    })
 }
 
 /// The connections of one epoch.

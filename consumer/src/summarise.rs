@@ -86,6 +86,9 @@ pub async fn serve(url: String, mut touched: UnboundedReceiver<Touched>) {
             if let Err(error) = store::ledger::retention::drop_old(client).await {
                 tracing::warn!("{error}; the ledger keeps them for another hour");
                 connection = None;
+            } else if let Err(error) = store::flow::drop_surplus(client).await {
+                tracing::warn!("{error}; they are kept for another hour");
+                connection = None;
             }
         }
     }

@@ -241,7 +241,7 @@ impl Core {
                     self.said.over();
                 }
             }
-            Report::Opened { epoch, states } if epoch == self.epoch => self.opened(&states),
+            Report::Opened { epoch, states, flow } if epoch == self.epoch => self.opened(&states, &flow),
             Report::Failed { epoch, fenced, error } if epoch == self.epoch => {
                 self.metrics
                     .fenced
@@ -252,8 +252,8 @@ impl Core {
         }
     }
 
-    fn opened(&mut self, states: &[(Stream, StreamState)]) {
-        self.assembler.start(states);
+    fn opened(&mut self, states: &[(Stream, StreamState)], flow: &store::flow::State) {
+        self.assembler.start(states, flow);
         let positions = states
             .iter()
             .map(|(stream, state)| (*stream, state.next_offset))

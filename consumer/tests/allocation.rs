@@ -88,7 +88,7 @@ fn nothing_is_allocated_for_a_frame() {
         next_offset: 0,
         sources: Vec::new(),
     };
-    assembler.start(&[(stream, state)]);
+    assembler.start(&[(stream, state)], &store::flow::State::default());
     let mut offset = 0;
     for number in 0..4 {
         let records = round(number);

@@ -34,11 +34,21 @@ pub enum Ignored {
     ResourceAlarm,
     /// A message of the vendor that is about something else (denied sessions, rule matches, …).
     NotAMapping,
+    /// Flow records of traffic, without a translation.
+    TrafficFlow,
+    /// A datagram of flow templates, without a record.
+    TemplatesAlone,
 }
 
 impl Ignored {
     /// All reasons, in the order of their numbers.
-    pub const ALL: [Self; 3] = [Self::NotTranslated, Self::ResourceAlarm, Self::NotAMapping];
+    pub const ALL: [Self; 5] = [
+        Self::NotTranslated,
+        Self::ResourceAlarm,
+        Self::NotAMapping,
+        Self::TrafficFlow,
+        Self::TemplatesAlone,
+    ];
 
     /// Stable word for metrics.
     pub const fn name(self) -> &'static str {
@@ -46,6 +56,8 @@ impl Ignored {
             Self::NotTranslated => "not_translated",
             Self::ResourceAlarm => "resource_alarm",
             Self::NotAMapping => "not_a_mapping",
+            Self::TrafficFlow => "traffic_flow",
+            Self::TemplatesAlone => "templates_alone",
         }
     }
 }

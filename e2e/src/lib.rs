@@ -194,8 +194,13 @@ impl Stage {
 
     /// Starts `natrail generate` inside the network, to the collector.
     pub fn generate(&self, arguments: &[&str]) -> Result<Process> {
+        self.generate_to(LISTENER, arguments)
+    }
+
+    /// The same to another listener.
+    pub fn generate_to(&self, listener: &str, arguments: &[&str]) -> Result<Process> {
         let mut command = self.prepare(self.network.command(&self.binaries.natrail));
-        command.args(["generate", "--to", LISTENER]).args(arguments);
+        command.args(["generate", "--to", listener]).args(arguments);
         Process::spawn("natrail generate", &mut command, &self.path("generate.log"))
     }
 

@@ -8,6 +8,7 @@
 //! - [`mod@filter`]: what a listener's rules make of messages;
 //! - [`formats`]: which formats are read;
 //! - [`ledger`]: where every datagram is, and whether all of it adds up;
+//! - [`templates`]: which templates of flow records are known;
 //! - [`trace`]: who had this public address and port at this moment;
 //! - [`generate`]: the traffic of CGNs, for tests and measurements.
 
@@ -20,6 +21,7 @@ mod formats;
 mod generate;
 mod ledger;
 mod log;
+mod templates;
 mod trace;
 
 use std::os::fd::AsRawFd;
@@ -51,6 +53,7 @@ enum Command {
     Exporters(exporters::Args),
     Formats(formats::Args),
     Ledger(ledger::Args),
+    Templates(templates::Args),
     Trace(trace::Args),
     Generate(generate::Args),
 }
@@ -82,6 +85,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Command::Exporters(args) => exporters::run(&args, config),
         Command::Formats(args) => formats::run(&args),
         Command::Ledger(args) => ledger::run(args, config),
+        Command::Templates(args) => templates::run(&args, config),
         Command::Trace(args) => trace::run(args, config),
         Command::Generate(args) => generate::run(args),
     }

@@ -6,9 +6,9 @@ use event::{Batch, Kind};
 
 use crate::buffer::{BUFFER_BYTES, Pool, PooledBytes, Segment};
 use crate::ingest::Advance;
-use crate::layout;
 use crate::ledger::Changes;
 use crate::time::day_of;
+use crate::{flow, layout};
 
 /// Signature, flags and extension length of the format (PostgreSQL manual, COPY, "Binary Format").
 const HEADER: [u8; 19] = *b"PGCOPY\n\xff\r\n\0\0\0\0\0\0\0\0\0";
@@ -28,6 +28,7 @@ pub struct EncodedBatch {
     parts: Vec<Part>,
     advances: Vec<Advance>,
     ledger: Changes,
+    flow: flow::Changes,
 }
 
 /// The rows of one kind.
@@ -57,6 +58,7 @@ impl Encoder {
             parts,
             advances,
             ledger: Changes::default(),
+            flow: flow::Changes::default(),
         }
     }
 
@@ -106,6 +108,16 @@ impl EncodedBatch {
     /// Adds what the batch adds to the ledger.
     pub fn with_ledger(self, ledger: Changes) -> Self {
         Self { ledger, ..self }
+    }
+
+    /// Adds what the batch changes of the state of flow records.
+    pub fn with_flow(self, flow: flow::Changes) -> Self {
+        Self { flow, ..self }
+    }
+
+    /// What the batch changes of the state of flow records.
+    pub fn flow(&self) -> &flow::Changes {
+        &self.flow
     }
 
     /// What the batch adds to the ledger.

@@ -12,12 +12,12 @@ use tokio_postgres::{Client, Statement};
 
 use crate::buffer::Segment;
 pub use crate::encode::{EncodedBatch, Encoder};
-use crate::layout;
 use crate::ledger::{self, Changes};
 use crate::partition::Partitions;
 use crate::sources::{self, Statements};
 pub use crate::sources::{SOURCES_MAX, SourceState};
 use crate::{CommitError, StoreError};
+use crate::{flow, layout};
 
 /// A stream as the database knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -130,6 +130,7 @@ pub struct Writer {
     copies: [Option<Statement>; 4],
     advance: Option<(Statement, Statement, Statements)>,
     ledger: Option<ledger::write::Statements>,
+    flow: Option<flow::Statements>,
     partitions: Partitions,
     /// BEGIN was sent, and neither COMMIT nor ROLLBACK came back.
     in_transaction: bool,
@@ -143,6 +144,7 @@ impl Writer {
             copies: [const { None }; 4],
             advance: None,
             ledger: None,
+            flow: None,
             partitions: Partitions::default(),
             in_transaction: false,
         }
@@ -227,6 +229,9 @@ impl Writer {
                 .add_to_ledger(batch.ledger())
                 .await
                 .map_err(CommitError::from);
+        }
+        if moved.is_ok() {
+            moved = self.keep_flow(batch.flow()).await.map_err(CommitError::from);
         }
         if let Err(error) = moved {
             // As in `copy`: the first error is the one to report.
@@ -314,6 +319,18 @@ impl Writer {
             None => self
                 .ledger
                 .insert(ledger::write::Statements::prepare(&self.client).await?),
+        };
+        statements.write(&self.client, changes).await
+    }
+
+    /// Behind the fence, as well.
+    async fn keep_flow(&mut self, changes: &flow::Changes) -> Result<(), StoreError> {
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let statements = match &mut self.flow {
+            Some(statements) => statements,
+            None => self.flow.insert(flow::Statements::prepare(&self.client).await?),
         };
         statements.write(&self.client, changes).await
     }

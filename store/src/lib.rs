@@ -10,6 +10,7 @@
 //! - [`trace`]: who had this public address and port at this moment;
 //! - [`status`]: what is in a database;
 //! - [`clock`]: how far the clocks of exporters are off;
+//! - [`flow`]: templates of flow records, and what waits for them;
 //! - [`compare`]: the tables against a list of expected events.
 //!
 //! No wire format is known here, and no bus: a stream is a name and a number.
@@ -20,6 +21,7 @@ pub mod compare;
 pub mod connect;
 pub mod encode;
 mod error;
+pub mod flow;
 pub mod ingest;
 pub mod layout;
 pub mod ledger;

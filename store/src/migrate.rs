@@ -92,6 +92,12 @@ const MIGRATIONS: &[Migration] = &[
         sql: include_str!("../migrations/0006_exporter_clocks.sql"),
         timescale: None,
     },
+    Migration {
+        version: 7,
+        name: "flow_records",
+        sql: include_str!("../migrations/0007_flow_records.sql"),
+        timescale: None,
+    },
 ];
 
 /// The views of `cgn_ec_views`, under the names of cgn-ec's tables.

@@ -74,7 +74,12 @@ impl Setup {
     /// Sends a frame with the next number of its stream.
     pub fn send_frame(&self, partition: i32, kind: PayloadKind, datagrams: &[Datagram<'_>]) {
         let sequence = self.next_sequence(partition);
-        self.send(partition, &frame(SOURCE, sequence, kind, datagrams));
+        let topic = if kind == PayloadKind::Netflow {
+            Topic::Netflow
+        } else {
+            Topic::Syslog
+        };
+        self.send_to(topic, partition, &frame(SOURCE, sequence, kind, datagrams));
     }
 
     /// Sends a frame with these sessions and the next number of its stream.
@@ -90,10 +95,11 @@ impl Setup {
     }
 
     pub fn send(&self, partition: i32, record: &[u8]) {
-        let stream = Stream {
-            topic: Topic::Syslog,
-            partition,
-        };
+        self.send_to(Topic::Syslog, partition, record);
+    }
+
+    pub fn send_to(&self, topic: Topic, partition: i32, record: &[u8]) {
+        let stream = Stream { topic, partition };
         let begin = Instant::now();
         while self.sender.send(stream, record, 1).is_err() {
             assert!(begin.elapsed() < PATIENCE, "the queue stays full");

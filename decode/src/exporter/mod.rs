@@ -13,7 +13,7 @@ use crate::said::Said;
 pub use crate::said::{Dialects, Unit};
 use crate::syslog::{self, decode_stripped};
 use crate::zone::Zone;
-use crate::{DecodeError, Outcome, Profile};
+use crate::{DecodeError, Outcome, Profile, netflow};
 use pattern::Pattern;
 use vrf::VrfNames;
 
@@ -25,6 +25,8 @@ pub const PATTERNS_MAX: usize = 16;
 pub struct Settings {
     /// The format of what no pattern claims; `None`: that is of no known format.
     pub profile: Option<Profile>,
+    /// How its flow records are read.
+    pub flow: netflow::Profile,
     /// The zone of its clock, for times that name none; `None`: those are no absolute times.
     pub zone: Option<Zone>,
     pub vrf: VrfNames,
@@ -37,6 +39,7 @@ impl From<Profile> for Settings {
     fn from(profile: Profile) -> Self {
         Self {
             profile: Some(profile),
+            flow: netflow::Profile::default(),
             zone: None,
             vrf: VrfNames::default(),
             dialects: Dialects::default(),
@@ -98,6 +101,7 @@ impl Exporter {
             vrf,
             dialects,
             patterns,
+            ..
         } = &mut self.settings;
         let said = Said {
             zone: zone.as_ref(),

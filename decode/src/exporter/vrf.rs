@@ -21,7 +21,7 @@ impl VrfNames {
     }
 
     /// The name to use for what a device wrote.
-    pub(crate) fn of<'a>(&'a self, written: Option<Text<'a>>) -> Option<Text<'a>> {
+    pub fn of<'a>(&'a self, written: Option<Text<'a>>) -> Option<Text<'a>> {
         let Some(text) = written else {
             return self.default.as_deref().map(Text::plain);
         };

@@ -57,7 +57,9 @@ impl<S: Sink> Decoding<'_, S> {
             }
         }
         let unit = Unit::of(self.profile, self.version);
+        let missing = self.domain.sequence.counters.missing;
         self.domain.sequence.message(&header, unit, records);
+        summary.sequence(missing, self.domain.sequence.counters.missing);
     }
 
     fn refuse(&mut self, error: DecodeError, part: Part<'_>) {
@@ -163,11 +165,12 @@ impl<S: Sink> Decoding<'_, S> {
 
     /// Decodes what waited for this template.
     fn unpark(&mut self, id: u16, summary: &mut Summary) {
-        for parked in self.domain.parked.take(id) {
+        for parked in self.domain.parked.take(|parked| parked.id == id) {
             self.shared.parked_octets -= parked.cost();
             let age_ns = self.origin.received_ns.saturating_sub(parked.origin.received_ns);
             if age_ns > PARKED_AGE_MAX_NS {
                 self.shared.give_up(&parked, self.sink);
+                self.sink.settled(id, parked.origin);
                 continue;
             }
             let set = Set {
@@ -178,6 +181,7 @@ impl<S: Sink> Decoding<'_, S> {
             let mut of_set = Summary::default();
             self.data(&parked.header, &set, parked.origin, &mut of_set);
             summary.unparked_events += of_set.events;
+            self.sink.settled(id, parked.origin);
         }
     }
 }

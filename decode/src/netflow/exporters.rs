@@ -56,6 +56,7 @@ impl Shared {
         while let Some(oldest) = domain.parked.surplus() {
             self.parked_octets -= oldest.cost();
             self.give_up(&oldest, sink);
+            sink.settled(oldest.id, oldest.origin);
         }
     }
 
@@ -64,7 +65,7 @@ impl Shared {
         self.counters.parked_lost += 1;
         let refused = Refused {
             error: DecodeError::NoTemplate,
-            part: Part::Set(parked.id),
+            part: Part::Waited(parked.id, &parked.octets),
         };
         sink.refused(&refused, parked.origin);
     }
@@ -129,9 +130,11 @@ impl Exporters {
         };
         let flows = message.records.len() as u32;
         let (domain, _) = self.domain(key, datagram.received_ns, sink);
+        let missing = domain.sequence.counters.missing;
         domain
             .sequence
             .take(message.sequence, Some(flows), Some(message.boot_ms));
+        summary.sequence(missing, domain.sequence.counters.missing);
         v5::decode(profile, &message, origin, summary, sink);
         Ok(())
     }
@@ -194,6 +197,18 @@ impl Exporters {
             while let Some(parked) = domain.parked.pop() {
                 self.shared.parked_octets -= parked.cost();
                 self.shared.give_up(&parked, sink);
+                sink.settled(parked.id, parked.origin);
+            }
+        }
+    }
+
+    /// Gives up the sets that wait and are of the caller's choice.
+    pub fn give_up<S: Sink>(&mut self, mut which: impl FnMut(&ParkedSet) -> bool, sink: &mut S) {
+        for domain in self.domains.values_mut() {
+            for parked in domain.parked.take(&mut which) {
+                self.shared.parked_octets -= parked.cost();
+                self.shared.give_up(&parked, sink);
+                sink.settled(parked.id, parked.origin);
             }
         }
     }
@@ -250,17 +265,19 @@ impl Exporters {
             .flat_map(|(key, domain)| domain.parked.iter().map(|set| (key.exporter, set)))
     }
 
-    /// Takes in a set that waited when the state was kept.
-    pub fn restore_parked(&mut self, exporter: IpAddr, set: ParkedSet) {
+    /// Takes in a set that waited when the state was kept; `false` if there is no room for it.
+    pub fn restore_parked(&mut self, exporter: IpAddr, set: ParkedSet) -> bool {
         let key = Key {
             exporter,
             version: Some(set.header.version),
             domain: set.header.domain,
         };
-        if self.shared.parked_octets + set.cost() <= PARKED_OCTETS_MAX {
-            let (domain, shared) = self.domain(key, 0, &mut Nobody);
-            shared.park(domain, set, &mut Nobody);
+        if self.shared.parked_octets + set.cost() > PARKED_OCTETS_MAX {
+            return false;
         }
+        let (domain, shared) = self.domain(key, 0, &mut Nobody);
+        shared.park(domain, set, &mut Nobody);
+        true
     }
 
     /// The sequence of each exporter's domain; version 5 is `None`, its domain the engine.

@@ -60,14 +60,14 @@ impl Parked {
         Some(set)
     }
 
-    /// Takes those of one template out, the oldest first.
-    pub(super) fn take(&mut self, id: u16) -> Vec<ParkedSet> {
-        if self.sets.iter().all(|set| set.id != id) {
+    /// Takes some out, the oldest first.
+    pub(super) fn take(&mut self, mut which: impl FnMut(&ParkedSet) -> bool) -> Vec<ParkedSet> {
+        if !self.sets.iter().any(&mut which) {
             return Vec::new();
         }
         let mut taken = Vec::new();
         for set in std::mem::take(&mut self.sets) {
-            if set.id == id {
+            if which(&set) {
                 taken.push(set);
             } else {
                 self.sets.push_back(set);

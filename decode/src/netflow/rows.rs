@@ -42,7 +42,12 @@ pub(super) fn decode<S: Sink>(
             set.len().checked_div(template.octets_min).unwrap_or(0)
         } as u64;
         if records > 0 {
-            sink.ignored(Ignored::NotAMapping, records, origin);
+            let reason = if template.is_options() {
+                Ignored::NotAMapping
+            } else {
+                Ignored::TrafficFlow
+            };
+            sink.ignored(reason, records, origin);
         }
         return Counts {
             records,

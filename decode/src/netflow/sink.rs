@@ -48,6 +48,9 @@ pub trait Sink {
     /// A set that waits for its template: its id, and its octets.
     fn parked(&mut self, _id: u16, _octets: &[u8], _origin: Origin) {}
 
+    /// A set that waited does so no more: its template came, or it was given up. What was in it was given before.
+    fn settled(&mut self, _id: u16, _origin: Origin) {}
+
     /// Any record, options records too, before what becomes of it.
     fn record(&mut self, _header: &Header, _record: Record<'_>, _origin: Origin) {}
 
@@ -94,6 +97,8 @@ pub enum Part<'a> {
     Datagram,
     /// The set with this id, or what is left of it.
     Set(u16),
+    /// A set whose template did not come: its id, and its octets.
+    Waited(u16, &'a [u8]),
     /// One record of a template, with its natEvent or firewallEvent, if it has one.
     Record {
         template: &'a Template,
@@ -107,7 +112,7 @@ impl fmt::Display for Refused<'_> {
         write!(f, "{}: {}", self.error.name(), self.error)?;
         match self.part {
             Part::Datagram => Ok(()),
-            Part::Set(id) => write!(f, " (set {id})"),
+            Part::Set(id) | Part::Waited(id, _) => write!(f, " (set {id})"),
             Part::Record {
                 template, nat_event, ..
             } => {
@@ -135,4 +140,16 @@ pub struct Summary {
     pub parked: u64,
     /// Events of sets that had waited.
     pub unparked_events: u64,
+    /// Sequence numbers that were passed over before this datagram, in the unit of the sequence.
+    pub passed_over: u64,
+    /// Sequence numbers that had been passed over, and came late with this datagram.
+    pub came_late: u64,
+}
+
+impl Summary {
+    /// Takes note of what a sequence misses before and behind a datagram.
+    pub(super) fn sequence(&mut self, before: u64, behind: u64) {
+        self.passed_over = behind.saturating_sub(before);
+        self.came_late = before.saturating_sub(behind);
+    }
 }

@@ -166,7 +166,7 @@ pub(super) fn decode<S: Sink>(
             }
             Ok(None) => {
                 summary.ignored += 1;
-                sink.ignored(Ignored::NotAMapping, 1, origin);
+                sink.ignored(Ignored::TrafficFlow, 1, origin);
             }
             Err(error) => {
                 summary.refused += 1;

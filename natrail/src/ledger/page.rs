@@ -182,7 +182,12 @@ fn place_name(place: Place) -> String {
 
 /// What is no part of an equation.
 fn beside(out: &mut String, account: &Account) {
-    for cell in [Cell::Repeated, Cell::MissingFrames] {
+    for cell in [
+        Cell::Repeated,
+        Cell::MissingFrames,
+        Cell::SequenceGap,
+        Cell::SequenceLate,
+    ] {
         if let Some(count) = account.cells.get(&cell).filter(|count| **count > 0) {
             let _ = writeln!(out, "  beside     {count} {}: {}", cell.name(), cell.meaning());
         }

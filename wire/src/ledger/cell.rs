@@ -100,6 +100,10 @@ cells! {
     Rows = 69, "rows", "rows stored", "";
     Repeated = 70, "repeated", "datagrams in frames that came again, not stored again", "";
     MissingFrames = 71, "missing_frames", "frames that never came, told by the numbers of their neighbours", "";
+    Parked = 72, "parked", "flow records that came before their template, and waited for it", "";
+    Unparked = 73, "unparked", "those that wait no more: stored, ignored or given up", "";
+    SequenceGap = 74, "sequence_gap", "numbers that exporters of flow records passed over: messages of NetFlow v9, records of IPFIX, flows of v5", "";
+    SequenceLate = 75, "sequence_late", "those that came late after all", "";
 }
 
 impl Cell {

@@ -134,8 +134,14 @@ pub const CONSUMER: Equation = Equation {
     name: "consumer",
     title: "taken, and stored",
     scope: Scope::Minute,
-    left: &[Cell::Taken],
-    right: &[on(Cell::Stored), ends(Cell::Ignored), ends(Cell::DeadLetter)],
+    // What waits for a template is taken, and comes out of waiting in the minute in which it was received.
+    left: &[Cell::Taken, Cell::Unparked],
+    right: &[
+        on(Cell::Stored),
+        on(Cell::Parked),
+        ends(Cell::Ignored),
+        ends(Cell::DeadLetter),
+    ],
 };
 
 /// Events become rows.
@@ -156,7 +162,13 @@ mod tests {
     use super::*;
 
     /// Cells that are told beside the equations.
-    const BESIDE: [Cell; 3] = [Cell::NicDropped, Cell::Repeated, Cell::MissingFrames];
+    const BESIDE: [Cell; 5] = [
+        Cell::NicDropped,
+        Cell::Repeated,
+        Cell::MissingFrames,
+        Cell::SequenceGap,
+        Cell::SequenceLate,
+    ];
 
     #[test]
     fn every_cell_is_in_an_equation_or_beside_them_and_ends_once() {
