@@ -1,7 +1,9 @@
 //! Decoding in ns per line, beside the same grammars as regular expressions.
 //!
 //! All read the same lines in alternating rounds of one run; the medians are compared. Decoding is measured with the
-//! device's own profile, and with `auto`. `--json` prints one object per measure, else a table. `--count KIND PASSES`
+//! device's own profile, and with `auto`. `--json` prints one object per measure, else a table. Where
+//! `NATRAIL_PEER_CGN_EC` names a checkout of cgn-ec-consumer, its Python handlers read the lines of the vendors that they
+//! know in the same run; `--peers` measures these alone. `--count KIND PASSES`
 //! decodes its lines a fixed number of times and does nothing else, as `auto` if the kind ends with `_auto`: run under
 //! `valgrind --tool=callgrind`, the difference of two counts is the instructions per line.
 
@@ -10,17 +12,28 @@ use std::process::ExitCode;
 use std::time::Instant;
 
 use decode::Profile;
+use natrail_benches::decode_lines::peer::Peer;
 use natrail_benches::decode_lines::{Expressions, LINES, Lines};
+use natrail_benches::measure::Measure;
 
 const ROUNDS: usize = 41;
+/// Of cgn-ec's consumer, each of one pass over the lines.
+const PEER_ROUNDS: usize = 11;
 /// Passes over the lines in one round.
 const PASSES: usize = 4;
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     match arguments.iter().map(String::as_str).collect::<Vec<_>>()[..] {
-        [] => table(),
-        ["--json"] => json(),
+        [] => {
+            table();
+            peers(|measure| println!("{measure}"));
+        }
+        ["--json"] => {
+            json();
+            peers(|measure| println!("{}", measure.json()));
+        }
+        ["--peers"] => peers(|measure| println!("{}", measure.json())),
         ["--count", kind, passes] => {
             let (name, as_auto) = match kind.strip_suffix("_auto") {
                 Some(name) => (name, true),
@@ -40,7 +53,7 @@ fn main() -> ExitCode {
 fn usage() -> ExitCode {
     let kinds: Vec<_> = Lines::ALL.iter().map(|lines| lines.name()).collect();
     eprintln!(
-        "usage: decode_bench [--json | --count KIND[_auto] PASSES]\nkinds: {}",
+        "usage: decode_bench [--json | --peers | --count KIND[_auto] PASSES]\nkinds: {}",
         kinds.join(", ")
     );
     ExitCode::from(2)
@@ -81,6 +94,32 @@ fn json() {
                 lines.name(),
                 ns / regex_ns,
             );
+        }
+    }
+}
+
+/// The vendors that cgn-ec's consumer knows too, if the environment names a checkout of it: both read the same lines, one
+/// behind the other, on the core that they share.
+fn peers(print: impl Fn(&Measure)) {
+    let Some(peer) = Peer::from_environment() else {
+        return;
+    };
+    for kind in Lines::ALL {
+        let lines = kind.make();
+        match peer.rounds_ns(kind, &lines, PEER_ROUNDS) {
+            Ok(Some(peer_ns)) => {
+                let own = (0..ROUNDS).map(|_| ns_per_line(PASSES, || pass(kind.profile(), &lines)));
+                let (own_ns, peer_ns) = (median(own.collect()), median(peer_ns));
+                print(&Measure {
+                    bench: "decode",
+                    measure: kind.peer_measure(),
+                    value: peer_ns,
+                    unit: "ns",
+                    against: Some(("natrail", own_ns)),
+                });
+            }
+            Ok(None) => {}
+            Err(error) => eprintln!("{}: {error:#}", kind.name()),
         }
     }
 }

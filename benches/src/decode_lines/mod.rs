@@ -1,10 +1,12 @@
 //! Lines for the decoders' benchmarks, and the same grammars as regular expressions to compare with.
 //!
 //! - `line`: what a device writes, from random numbers that are the same in every run;
-//! - `expressions`: how one would read it with the regex crate.
+//! - `expressions`: how one would read it with the regex crate;
+//! - [`peer`]: how cgn-ec's consumer reads it, in Python.
 
 mod expressions;
 mod line;
+pub mod peer;
 
 use decode::Profile;
 
@@ -103,6 +105,17 @@ impl Lines {
             Self::Jool => "jool",
             Self::Danos => "danos",
             Self::Vyos => "vyos",
+        }
+    }
+
+    /// Name of the measure of cgn-ec's consumer, which knows few of them.
+    pub const fn peer_measure(self) -> &'static str {
+        match self {
+            Self::NfwareSession => "nfware_peer_python_ns_per_line",
+            Self::NfwarePort => "nfware_port_peer_python_ns_per_line",
+            Self::NfwareBlock => "nfware_block_peer_python_ns_per_line",
+            Self::A10 => "a10_peer_python_ns_per_line",
+            _ => "peer_python_ns_per_line",
         }
     }
 

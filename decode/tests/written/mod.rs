@@ -10,6 +10,7 @@ use decode::Profile;
 use event::{Action, Event, Kind, Text};
 
 /// What an event says, apart from the source of its time.
+#[allow(clippy::struct_field_names, reason = "the fields are those of an event")]
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Mapping {
     pub kind: Kind,
