@@ -27,8 +27,9 @@ impl Peer {
         Some(Self { checkout, python })
     }
 
-    /// ns per line in each of `rounds` rounds, Python's start not counted; `None` if it has no handler that reads such
-    /// lines. Those for Juniper, 6WIND and F5 fail on every line.
+    /// ns per line in each of `rounds` rounds, Python's start not counted; `None` if no handler of it is
+    /// measured with such lines. docs/performance.md says why those
+    /// for Juniper, 6WIND and F5 are not.
     pub fn rounds_ns(&self, kind: Lines, lines: &[Vec<u8>], rounds: usize) -> Result<Option<Vec<f64>>> {
         let handler = match kind {
             Lines::NfwareSession | Lines::NfwarePort | Lines::NfwareBlock => "NFWareSyslogHandler",

@@ -5,6 +5,7 @@
 //! - [`text`]: bodies of running text.
 
 mod order;
+mod quotes;
 mod structured;
 mod tag;
 mod text;

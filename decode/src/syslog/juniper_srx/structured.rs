@@ -1,9 +1,9 @@
 //! Structured data (RFC 5424 section 6.3), read by key: releases differ in order and number of the parameters.
 
 use event::Action;
-use wide::u8x16;
 
 use super::order::{self, Fields, block, session as slot};
+use super::quotes::Quotes;
 use super::{Found, Session, Tag, block_action, session_action, whole_seconds};
 use crate::DecodeError;
 use crate::bytes::{Cursor, first_of};
@@ -12,8 +12,8 @@ use crate::syslog::junos::{Block, epoch_ns};
 use crate::syslog::keys::{Key, Walk};
 use crate::syslog::{pairs, session};
 
-/// Octets in which a key, a short value and what stands behind it are looked for.
-const WINDOW: usize = 64;
+/// Octets in which a known key is looked for.
+const WINDOW: usize = 32;
 
 /// Decodes what follows the `[` of the first element.
 pub(super) fn decode<'a>(tag: Tag, rest: Cursor<'a>, header: &Header) -> Result<Found<'a>, DecodeError> {
@@ -91,14 +91,21 @@ fn read(fields: &mut Fields<'_>, order: &[Key<2>]) -> Result<(), DecodeError> {
     let mut walk = Walk::new(order);
     let mut at = element(text)?;
     loop {
-        // The key that is due and a short value, with one check of the bounds for both.
-        while let Some(window) = text.get(at..).and_then(<[u8]>::first_chunk)
+        let mut quotes = Quotes::of(text, at);
+        // The key that is due with its value, as long as the usual order lasts. A known key has one quote, its last
+        // octet: the second quote from `at` on is the one that closes the value, or an escaped one.
+        while let Some(window) = text.get(at..).and_then(<[u8]>::first_chunk::<WINDOW>)
             && let Some(key) = walk.due(window)
-            && let Some(length) = short(window, key.length())
+            && let Some(close) = quotes.second()
+            && let Some(length) = close.checked_sub(at + key.length())
+            && another_follows(text, close)
         {
             walk.pass();
-            fields.keep(key.slot(), at + key.length(), length)?;
-            at += key.length() + length + 2;
+            // Most values are not needed.
+            if key.slot() != Fields::OTHER {
+                fields.keep(key.slot(), at + key.length(), length)?;
+            }
+            at = close + 2;
         }
         let rest = text.get(at..).unwrap_or_default();
         let (key_length, slot) = match walk.take(rest) {
@@ -119,17 +126,12 @@ fn read(fields: &mut Fields<'_>, order: &[Key<2>]) -> Result<(), DecodeError> {
     }
 }
 
-/// How many octets a value of up to 15 has that begins at `start` and has another parameter behind it, as nearly all do;
-/// `None` for others, and where the quote may be escaped.
+/// Whether another parameter stands behind the value that the quote at `close` ends. Not where that may be escaped.
 #[inline]
-fn short(window: &[u8; WINDOW], start: usize) -> Option<usize> {
-    let first: &[u8; 16] = window.get(start..)?.first_chunk()?;
-    let quotes = u8x16::new(*first).simd_eq(u8x16::splat(b'"')).to_bitmask() & 0xffff;
-    // Where there is none, the octet behind the sixteen decides.
-    let length = (quotes | 1 << 16).trailing_zeros() as usize;
-    // Before the value there is the quote that opens it, which is no backslash.
-    let around = window.get(start + length - 1..)?.first_chunk::<3>()?;
-    (around[0] != b'\\' && around[1..] == *b"\" ").then_some(length)
+fn another_follows(text: &[u8], close: usize) -> bool {
+    // Before an empty value there is the quote that opens it, which is no backslash.
+    let around = text.get(close.wrapping_sub(1)..).and_then(<[u8]>::first_chunk);
+    matches!(around, Some([before, _, b' ']) if *before != b'\\')
 }
 
 /// The length of a key that is not known, with `="`.
