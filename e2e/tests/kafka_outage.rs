@@ -24,8 +24,8 @@ const QUEUE_MIB: u64 = 8;
 const FRAME_BYTES: u64 = 131_072;
 /// Of the collector's one thread: 64 MiB of frames that may wait, and one open frame for each of two partitions.
 const FRAME_BUFFERS_BYTES: u64 = 64 * MIB + 2 * FRAME_BYTES;
-/// The collector without any messages.
-const PROGRAM_BYTES: u64 = 32 * MIB;
+/// The collector without any messages; 4 MiB of it are the ledger's counts, by exporter and minute.
+const PROGRAM_BYTES: u64 = 36 * MIB;
 const RING_BUFFERS: u64 = 256;
 const DATAGRAM_BYTES_MAX: u64 = 2048;
 
