@@ -26,8 +26,8 @@ fn consumers_share_the_log_and_a_killed_ones_streams_are_taken_over() {
             .consumer_metrics()
             .map_or(0, |metrics| metrics.count("natrail_consumer_streams", &[]))
     };
-    // Syslog, NetFlow and RADIUS have as many partitions each.
-    let all = 3 * PARTITIONS;
+    // Syslog, NetFlow, RADIUS and the ledger have as many partitions each.
+    let all = 4 * PARTITIONS;
     wait_until(PATIENCE, "the first consumer to own all", || streams() == all).expect("owned");
     let load = Load::new(4000, EXPORTERS);
     let mut second = None;
