@@ -122,7 +122,7 @@ impl Flows {
         flows
     }
 
-    /// The sets of one datagram. Those that there is no room for stay where they are.
+    /// The sets of one datagram.
     fn restore_parked(&mut self, stream: Stream, sets: &[ParkedSet]) {
         let tag = self.kept.next_tag;
         self.kept.next_tag += 1;
@@ -146,7 +146,8 @@ impl Flows {
                 },
                 octets: set.octets.as_slice().into(),
             };
-            waiting += u32::from(self.exporters.restore_parked(set.exporter, restored));
+            self.exporters.restore_parked(set.exporter, restored);
+            waiting += 1;
         }
         if let (Some(set), 1..) = (sets.first(), waiting) {
             self.kept.waiting.insert(

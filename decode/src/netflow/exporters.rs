@@ -6,7 +6,7 @@ use std::net::IpAddr;
 use super::decoding::Decoding;
 use super::domain::Domain;
 use super::message::{Message, Version};
-use super::parked::{PARKED_OCTETS_MAX, ParkedSet};
+use super::parked::ParkedSet;
 use super::profile::Profile;
 use super::sequence::Sequence;
 use super::sink::{Datagram, Known, Origin, Part, Refused, Sink, Summary};
@@ -51,13 +51,17 @@ pub(super) struct Shared {
 impl Shared {
     /// Lets a set wait, and gives up the domain's oldest if those are too many.
     pub(super) fn park<S: Sink>(&mut self, domain: &mut Domain, parked: ParkedSet, sink: &mut S) {
-        self.parked_octets += parked.cost();
-        domain.parked.push(parked);
+        self.take_in(domain, parked);
         while let Some(oldest) = domain.parked.surplus() {
             self.parked_octets -= oldest.cost();
             self.give_up(&oldest, sink);
             sink.settled(oldest.id, oldest.origin);
         }
+    }
+
+    fn take_in(&mut self, domain: &mut Domain, parked: ParkedSet) {
+        self.parked_octets += parked.cost();
+        domain.parked.push(parked);
     }
 
     /// A set whose template did not come.
@@ -265,19 +269,16 @@ impl Exporters {
             .flat_map(|(key, domain)| domain.parked.iter().map(|set| (key.exporter, set)))
     }
 
-    /// Takes in a set that waited when the state was kept; `false` if there is no room for it.
-    pub fn restore_parked(&mut self, exporter: IpAddr, set: ParkedSet) -> bool {
+    /// Takes in a set that waited when the state was kept, whatever waits already: what was kept had its bounds when it
+    /// came, though not all of it with one owner. While that is too much, what comes is given up, as ever to the sink.
+    pub fn restore_parked(&mut self, exporter: IpAddr, set: ParkedSet) {
         let key = Key {
             exporter,
             version: Some(set.header.version),
             domain: set.header.domain,
         };
-        if self.shared.parked_octets + set.cost() > PARKED_OCTETS_MAX {
-            return false;
-        }
         let (domain, shared) = self.domain(key, 0, &mut Nobody);
-        shared.park(domain, set, &mut Nobody);
-        true
+        shared.take_in(domain, set);
     }
 
     /// The sequence of each exporter's domain; version 5 is `None`, its domain the engine.

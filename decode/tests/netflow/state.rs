@@ -158,6 +158,28 @@ fn state_that_was_kept_decodes_as_before() {
     }
 }
 
+/// Two owners' sets may come to one: none is lost without a word.
+#[test]
+fn kept_sets_are_taken_in_beyond_the_bound_and_given_up_aloud() {
+    let octets = vec![1; 60_000];
+    let mut before = Exporters::default();
+    seen::decode_with(&mut before, Profile::Auto, &[ipfix(0, &[set(257, &octets)])]);
+    let (exporter, waiting) = before.parked().next().expect("one waits");
+    let mut after = Exporters::default();
+    for _ in 0..40 {
+        after.restore_parked(exporter, waiting.clone());
+    }
+    assert_eq!(
+        after.parked().count(),
+        40,
+        "2.4 MiB, more than one domain may have"
+    );
+    seen::decode_with(&mut after, Profile::Auto, &[ipfix(0, &[set(257, &octets)])]);
+    let left = after.parked().count();
+    assert!(left < 41, "the next one makes room");
+    assert_eq!(after.counters().parked_lost, 41 - left as u64);
+}
+
 #[test]
 fn what_waits_is_bounded_and_what_is_given_up_is_told() {
     let octets = vec![1; 60_000];
